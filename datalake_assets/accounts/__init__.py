@@ -1,0 +1,1 @@
+"""Which account, role, region, bucket, queue and secret a location has."""
