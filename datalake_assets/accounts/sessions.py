@@ -61,7 +61,7 @@ class AccountSession:
 
             core = get_session()
             # Deferred: nothing is asked of STS before the first call; refreshed some minutes before the end.
-            core._credentials = DeferredRefreshableCredentials(self._assume, "assume-role")
+            core._credentials = DeferredRefreshableCredentials(self._assume, "assume-role")  # type: ignore[attr-defined]
             self._boto = boto3.Session(botocore_session=core, region_name=self.account.region)
         return self._boto
 

@@ -1,0 +1,21 @@
+"""Durations as people write them in YAML: `30s`, `5m`, `2h`, `1d`, or a plain number of seconds."""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_TEXT = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
+
+
+def seconds(value: Any) -> float:
+    """Read a duration; raise ValueError with the accepted spellings otherwise."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        return float(value)
+    if isinstance(value, str) and (match := _TEXT.fullmatch(value.strip())):
+        return float(match[1]) * _UNITS[match[2]]
+    raise ValueError("not a duration; expected a number with s, m, h or d, for example 30s or 5m")
+
+
+Seconds = Annotated[float, BeforeValidator(seconds)]

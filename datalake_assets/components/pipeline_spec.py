@@ -1,0 +1,146 @@
+"""What a `defs.yaml` of type LakePipeline may say: the attributes, their defaults and what they mean.
+
+Only the words are here; `lake_pipeline` turns them into assets. Unknown keys are mistakes, so a key is added here when
+the platform does it, not before.
+"""
+
+import re
+from datetime import date
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from datalake_assets.components.durations import Seconds
+from datalake_assets.errors import PlatformError
+from datalake_assets.mapping.spec import BadRows, Column, MappingSpec, SourceFormat
+from datalake_assets.names import PARTITION_COLUMN, identifier, qualified
+
+_OWNER = re.compile(r"team:[\w .+-]+|[^@\s]+@[^@\s]+\.[^@\s]+")
+
+
+def _identifier(text: str) -> str:
+    try:
+        return identifier(text)
+    except PlatformError as error:
+        raise ValueError(str(error)) from error
+
+
+Identifier = Annotated[str, AfterValidator(_identifier)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class S3Source(SourceFormat):
+    """Where raw objects arrive in the account's raw bucket, and how they are written."""
+
+    s3: str = Field(description="Key pattern: `*` within a folder, `**` over folders, `{partition}` where the date is.")
+
+
+class DailyPartitions(_Part):
+    """One partition a day."""
+
+    daily: date = Field(description="The first day.")
+    end: date | None = Field(default=None, description="The day after the last one; without it, days go on.")
+
+    @field_validator("daily", "end", mode="before")
+    @classmethod
+    def _is_a_day(cls, value: Any) -> Any:
+        if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+            raise ValueError('not a day; expected "YYYY-MM-DD"')
+        return value
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        if self.end and self.end <= self.daily:
+            raise ValueError(f"end {self.end} is not after the first day {self.daily}")
+        return self
+
+
+class ArrivalTrigger(_Part):
+    """Run a partition when its files have arrived."""
+
+    settle: Seconds = Field(default=30.0, description="Quiet time after the last change, so that one run takes all.")
+
+
+class Trigger(_Part):
+    """What starts a run."""
+
+    arrivals: ArrivalTrigger = ArrivalTrigger()
+
+
+class WarehouseTarget(_Part):
+    """The Redshift table that published partitions are loaded into."""
+
+    table: str = Field(description="schema.table")
+    mode: Literal["copy", "merge"] = Field(
+        default="copy", description="copy replaces a partition; merge keeps an unpartitioned table equal to its source."
+    )
+    key: tuple[Identifier, ...] = Field(default=(), description="The columns that identify a row; needed by merge.")
+    dist: Identifier | None = Field(default=None, description="Distribution key.")
+    sort: tuple[Identifier, ...] = Field(default=(), description="Sort key, most significant first.")
+
+    @field_validator("table")
+    @classmethod
+    def _has_a_schema(cls, value: str) -> str:
+        try:
+            qualified(value)
+        except PlatformError as error:
+            raise ValueError(str(error)) from error
+        return value
+
+
+class PipelineSpec(_Part):
+    """The attributes of a LakePipeline: raw objects become a lake table and, if asked for, a warehouse table."""
+
+    name: Identifier
+    description: str | None = None
+    owner: str = Field(description="`team:NAME` or an e-mail address: whom alerts name and the UI shows.")
+    source: S3Source
+    partitions: DailyPartitions | None = None
+    trigger: Trigger = Trigger()
+    columns: Annotated[tuple[Column, ...], Field(min_length=1)]
+    bad_rows: BadRows = BadRows()
+    warehouse: WarehouseTarget | None = None
+
+    @field_validator("owner")
+    @classmethod
+    def _names_somebody(cls, value: str) -> str:
+        if not _OWNER.fullmatch(value):
+            raise ValueError("not an owner; expected team:NAME or an e-mail address")
+        return value
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> Self:
+        placeholder = "{partition}" in self.source.s3
+        if self.partitions and not placeholder:
+            raise ValueError(f"partitions are declared, but source.s3 {self.source.s3!r} has no {{partition}}")
+        if placeholder and not self.partitions:
+            raise ValueError(f"source.s3 {self.source.s3!r} has a {{partition}}, but no partitions are declared")
+        if self.warehouse:
+            self._check_warehouse(self.warehouse)
+        self.mapping()  # the mapping's own rules speak here, with the file's line
+        return self
+
+    def _check_warehouse(self, warehouse: WarehouseTarget) -> None:
+        if self.partitions and warehouse.mode != "copy":
+            raise ValueError("warehouse.mode merge is for tables without partitions; a partitioned one takes copy")
+        if not self.partitions and warehouse.mode != "merge":
+            raise ValueError("warehouse.mode copy replaces partitions; a table without them takes mode: merge and a key")
+        if warehouse.mode == "merge" and not warehouse.key:
+            raise ValueError("warehouse.mode merge needs a key: the columns that identify a row")
+        known = {column.to for column in self.columns} | ({PARTITION_COLUMN} if self.partitions else set())
+        for what, names in (
+            ("key", warehouse.key),
+            ("dist", (warehouse.dist,) if warehouse.dist else ()),
+            ("sort", warehouse.sort),
+        ):
+            for name in names:
+                if name not in known:
+                    raise ValueError(f"warehouse.{what} names {name!r}, which is no column of the table")
+
+    def mapping(self) -> MappingSpec:
+        """The mapping from raw to target columns."""
+        source = SourceFormat.model_validate(self.source.model_dump(exclude={"s3"}))
+        return MappingSpec(source=source, columns=self.columns, bad_rows=self.bad_rows)
