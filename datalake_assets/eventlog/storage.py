@@ -1,0 +1,117 @@
+"""Dagster's PostgreSQL storage with a small connection pool, as `deploy/dagster.yaml` names it.
+
+The shipped classes open a connection for each query and look up the columns of the asset table before each asset
+query; with hundreds of pipelines that was three quarters of the database's work. Here all storages of a process share
+one pool, which also outlives a Dagster instance: a code server makes an instance for every sensor tick.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+from dagster._serdes import ConfigurableClassData
+from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage, PostgresScheduleStorage
+from dagster_postgres.utils import create_pg_engine, pg_url_from_config
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection, Engine
+
+POOL_SIZE = 3
+# The daemon's threads may all ask at once; what exceeds the pool is closed again when it is given back.
+MAX_OVERFLOW = 40
+RECYCLE_SECONDS = 600
+
+_lock = threading.Lock()
+# By process id, because a connection must never be used on both sides of a fork.
+_engines: dict[tuple[int, str], "Engine"] = {}
+_prepared: set[tuple[type, str]] = set()
+_asset_columns: dict[str, frozenset[str]] = {}
+
+
+def shared_engine(url: str) -> "Engine":
+    """Return this process's engine for a database, made at the first call; nothing connects before it is used."""
+    with _lock:
+        key = (os.getpid(), url)
+        if key not in _engines:
+            _engines[key] = create_pg_engine(
+                url,
+                isolation_level="AUTOCOMMIT",
+                pool_size=POOL_SIZE,
+                max_overflow=MAX_OVERFLOW,
+                pool_recycle=RECYCLE_SECONDS,
+                # A restarted database must not fail the next step of a run: asking costs a tenth of a millisecond.
+                pool_pre_ping=True,
+            )
+        return _engines[key]
+
+
+def close_pools() -> None:
+    """Close every idle connection of this process and forget what was learnt about its databases."""
+    with _lock:
+        for engine in _engines.values():
+            engine.dispose()
+        _engines.clear()
+        _prepared.clear()
+        _asset_columns.clear()
+
+
+def _build(
+    make: Callable[..., Any], storage: type, inst_data: ConfigurableClassData | None, config: Mapping[str, Any]
+) -> Any:
+    """Make a storage on the shared pool, creating its tables only once per process.
+
+    Each construction of a shipped storage opens a connection to see whether its tables are there.
+    """
+    url = pg_url_from_config(config)
+    create = bool(config.get("should_autocreate_tables", True)) and (storage, url) not in _prepared
+    made = make(postgres_url=url, should_autocreate_tables=create, inst_data=inst_data)
+    made._engine = shared_engine(url)
+    with _lock:
+        _prepared.add((storage, url))
+    return made
+
+
+class PooledRunStorage(PostgresRunStorage):
+    """Runs, tags and daemon heartbeats in PostgreSQL, over the process's shared pool."""
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:
+        """Make the storage that dagster.yaml describes (`postgres_url` or `postgres_db`)."""
+        made: Self = _build(cls, PooledRunStorage, inst_data, config_value)
+        return made
+
+
+class PooledScheduleStorage(PostgresScheduleStorage):
+    """Ticks and cursors of schedules and sensors in PostgreSQL, over the process's shared pool."""
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:
+        """Make the storage that dagster.yaml describes (`postgres_url` or `postgres_db`)."""
+        made: Self = _build(cls, PooledScheduleStorage, inst_data, config_value)
+        return made
+
+
+class PooledEventLogStorage(PostgresEventLogStorage):
+    """The event log in PostgreSQL, over the process's shared pool; the asset table's columns are read once."""
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:
+        """Make the storage that dagster.yaml describes (`postgres_url` or `postgres_db`)."""
+        made: Self = _build(cls, PooledEventLogStorage, inst_data, config_value)
+        return made
+
+    def has_asset_key_col(self, column_name: str) -> bool:
+        """Tell whether the asset table has a column, asking the database only until the first yes."""
+        known = _asset_columns.get(self.postgres_url, frozenset())
+        return column_name in known or super().has_asset_key_col(column_name)
+
+    def _has_asset_key_col_on_connection(self, conn: "Connection", column_name: str) -> bool:
+        known = _asset_columns.get(self.postgres_url, frozenset())
+        if column_name in known:
+            return True
+        found = super()._has_asset_key_col_on_connection(conn, column_name)
+        if found:
+            # Only what is there is remembered: a migration adds columns and never takes one away.
+            _asset_columns[self.postgres_url] = known | {column_name}
+        return found
