@@ -1,0 +1,134 @@
+"""All tables of the platform database, and what each row means.
+
+A change here needs a migration beside it: a test compares the two. `_at` columns are UTC. Names that order things
+(`changed_seq`) come from one sequence, `arrival_change_seq`.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Sequence,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData()
+
+# Bytes decide the order of S3 keys and of sequencers, not a language: it is also what makes them quick to compare.
+ByteText = Text(collation="C")
+Moment = DateTime(timezone=True)
+
+change_seq = Sequence("arrival_change_seq", metadata=metadata)
+
+# The newest known state of each S3 object that belongs to a source. A deleted object keeps its row, so that an old
+# notification cannot bring it back.
+arrival_object = Table(
+    "arrival_object",
+    metadata,
+    Column("bucket", Text, nullable=False),
+    Column("key", ByteText, nullable=False),
+    Column("source_id", Text, nullable=False),
+    Column("partition", Text, nullable=False),
+    Column("etag", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("version_id", Text),
+    Column("event_at", Moment, nullable=False),  # S3's own time of this state
+    Column("sequencer", ByteText),  # S3's order of one key's events; only in notifications
+    Column("is_deleted", Boolean, nullable=False),
+    Column("origin", Text, nullable=False),  # event | sweep | run: who told us
+    Column("changed_seq", BigInteger, nullable=False),
+    Column("recorded_at", Moment, nullable=False),
+    PrimaryKeyConstraint("bucket", "key"),
+    Index("ix_arrival_object_partition", "source_id", "partition"),
+)
+
+# The states that `arrival_object` had before, one row for each that was replaced.
+arrival_history = Table(
+    "arrival_history",
+    metadata,
+    Column("bucket", Text, nullable=False),
+    Column("key", ByteText, nullable=False),
+    Column("source_id", Text, nullable=False),
+    Column("partition", Text, nullable=False),
+    Column("etag", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("version_id", Text),
+    Column("event_at", Moment, nullable=False),
+    Column("sequencer", ByteText),
+    Column("is_deleted", Boolean, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("changed_seq", BigInteger, nullable=False),
+    Column("recorded_at", Moment, nullable=False),
+    Column("replaced_at", Moment, nullable=False, server_default=func.now()),
+    PrimaryKeyConstraint("bucket", "key", "changed_seq"),
+)
+
+# One row for each partition that ever had an object. It is dirty while `changed_seq > published_seq`.
+arrival_partition = Table(
+    "arrival_partition",
+    metadata,
+    Column("source_id", Text, nullable=False),
+    Column("partition", Text, nullable=False),
+    Column("changed_seq", BigInteger, nullable=False),
+    Column("first_changed_at", Moment, nullable=False),
+    Column("last_changed_at", Moment, nullable=False),
+    Column("requested_seq", BigInteger),  # the change that the last request was made for
+    Column("requested_at", Moment),
+    Column("run_key", Text),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),  # requests made for `requested_seq`
+    Column("published_seq", BigInteger, nullable=False, server_default=text("0")),
+    Column("published_version", Text),
+    Column("published_at", Moment),
+    PrimaryKeyConstraint("source_id", "partition"),
+    Index("ix_arrival_partition_dirty", "source_id", "partition", postgresql_where=text("changed_seq > published_seq")),
+    Index("ix_arrival_partition_changed", "changed_seq"),
+)
+
+# What could not become an arrival: a key of no pipeline, a message that nobody understands. Seen again, it is counted.
+arrival_dead_letter = Table(
+    "arrival_dead_letter",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("location", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # unexpected_key | poison_message
+    Column("bucket", Text),
+    Column("key", ByteText),
+    Column("reason", Text, nullable=False),
+    Column("body", Text),  # the message, cut to a readable length
+    Column("first_seen_at", Moment, nullable=False, server_default=func.now()),
+    Column("last_seen_at", Moment, nullable=False, server_default=func.now()),
+    Column("seen", BigInteger, nullable=False, server_default=text("1")),
+    Column("resolved_at", Moment),
+    UniqueConstraint("fingerprint", name="uq_arrival_dead_letter_fingerprint"),
+    Index("ix_arrival_dead_letter_open", "bucket", "key", postgresql_where=text("resolved_at IS NULL")),
+)
+
+# Messages to people: written once per event (`dedup_key`), delivered until `delivered_at` is set.
+alert_outbox = Table(
+    "alert_outbox",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("dedup_key", Text, nullable=False),
+    Column("location", Text),
+    Column("kind", Text),
+    Column("payload", JSONB, nullable=False),
+    Column("created_at", Moment, nullable=False, server_default=func.now()),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("next_attempt_at", Moment, nullable=False, server_default=func.now()),
+    Column("delivered_at", Moment),
+    Column("last_error", Text),
+    UniqueConstraint("dedup_key", name="uq_alert_outbox_dedup_key"),
+    Index("ix_alert_outbox_pending", "next_attempt_at", postgresql_where=text("delivered_at IS NULL")),
+)
