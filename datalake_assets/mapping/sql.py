@@ -1,0 +1,220 @@
+"""The mapping as DuckDB SQL: pure functions from a spec and a header to expressions.
+
+Raw columns are called c0, c1 … by position, so that no text of a header is ever part of an identifier; header names
+appear as string literals only. A compiler for another engine would stand beside this module.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from datalake_assets.mapping.spec import Column, MappingSpec
+from datalake_assets.mapping.types import MAX_VARCHAR_BYTES
+
+# Regular expressions stand in front of the casts because try_cast is more generous than a data contract can be:
+# it rounds 12.7 to an integer, reads 1e3, 0x1F and 1_000, and drops the offset of a timestamp.
+INTEGER_PATTERN = r"\s*[+-]?[0-9]+(\.0*)?\s*"
+NUMBER_PATTERN = r"\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\s*"
+DATE_PATTERN = r"\s*[0-9]{4}-[0-9]{2}-[0-9]{2}\s*"
+TIMESTAMP_PATTERN = r"\s*[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?Z?)?\s*"
+OFFSET_PATTERN = (
+    r"\s*[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?[+-][0-9]{2}(:?[0-9]{2})?\s*"
+)
+TRUE_TEXTS = ("true", "t", "yes", "y", "1")
+FALSE_TEXTS = ("false", "f", "no", "n", "0")
+VALUE_CHARACTERS_IN_REASON = 100
+
+NULL_IN_REQUIRED = "is required but null"
+HOLDS_NUL = "holds a NUL byte"
+
+
+@dataclass(frozen=True, slots=True)
+class StagingQuery:
+    """The SELECT over raw text columns c0 … that the engine stages, and what it is called in there.
+
+    Columns of the result: `t0` … one per mapped column, typed; `rescued` (VARCHAR); `failures`
+    (STRUCT("column" VARCHAR, reason VARCHAR, "value" VARCHAR)[], NULL for a good row); `raw` (VARCHAR, NULL for a
+    good row); `newlines` (BIGINT, within the row's values; 0 unless counted); `file_index`.
+    """
+
+    sql: str
+    raw_columns: tuple[str, ...]
+
+
+def literal(text: str) -> str:
+    """A string literal; standard quoting is complete because DuckDB knows no escapes in it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def literals(texts: Sequence[str]) -> str:
+    """A list of string literals, for IN or a list value."""
+    return ", ".join(literal(text) for text in texts)
+
+
+def cast(column: Column, text: str) -> str:
+    """The typed value of the SQL expression `text`, NULL where it is no such value (and where it is NULL)."""
+    kind = column.type.kind
+    if kind in ("smallint", "int", "bigint"):
+        return _cast_if(text, INTEGER_PATTERN, column.type.duckdb)
+    if kind == "decimal":
+        return _cast_if(text, NUMBER_PATTERN, column.type.duckdb)
+    if kind in ("real", "double"):
+        value = _cast_if(text, NUMBER_PATTERN, column.type.duckdb)
+        return f"CASE WHEN isfinite({value}) THEN {value} END"  # an overflow casts to infinity
+    if kind == "boolean":
+        word = f"lower(trim({text}))"
+        return f"CASE WHEN {word} IN ({literals(TRUE_TEXTS)}) THEN true WHEN {word} IN ({literals(FALSE_TEXTS)}) THEN false END"
+    if kind == "varchar":
+        return f"CASE WHEN strlen({text}) <= {column.type.max_bytes} THEN {text} END"
+    return _in_calendar(_moment(column, text), column.type.duckdb)
+
+
+def _cast_if(text: str, pattern: str, duckdb_type: str) -> str:
+    return f"CASE WHEN regexp_full_match({text}, {literal(pattern)}) THEN try_cast({text} AS {duckdb_type}) END"
+
+
+def _moment(column: Column, text: str) -> str:
+    """A date or timestamp; times with an offset become UTC (the session's time zone is UTC)."""
+    duckdb_type = column.type.duckdb
+    if column.format is None:
+        if column.type.kind == "date":
+            return _cast_if(text, DATE_PATTERN, duckdb_type)
+        return (
+            f"CASE WHEN regexp_full_match({text}, {literal(TIMESTAMP_PATTERN)}) THEN try_cast({text} AS TIMESTAMP) "
+            f"WHEN regexp_full_match({text}, {literal(OFFSET_PATTERN)}) "
+            f"THEN timezone('UTC', try_cast({text} AS TIMESTAMPTZ)) END"
+        )
+    if "%z" in column.format.replace("%%", ""):
+        # strptime reads +00:00 but not the Z that means the same.
+        text = rf"regexp_replace({text}, '[Zz](\s*)$', '+00:00\1')"
+        return f"CAST(timezone('UTC', try_strptime({text}, {literal(column.format)})) AS {duckdb_type})"
+    return f"CAST(try_strptime({text}, {literal(column.format)}) AS {duckdb_type})"
+
+
+def _in_calendar(value: str, duckdb_type: str) -> str:
+    """Years 1 to 9999: what every reader of the lake can hold; rules out infinity and years before Christ."""
+    return f"CASE WHEN year({value}) BETWEEN 1 AND 9999 THEN {value} END"
+
+
+def reason(column: Column) -> str:
+    """Why a value that is not null did not become the column's type, as the end of a sentence."""
+    if column.type.kind == "varchar":
+        return f"is longer than {column.type.max_bytes} bytes"
+    shape = f" of the format {column.format}" if column.format else ""
+    return f"is not a valid {column.type}{shape}"
+
+
+def compile_staging(
+    spec: MappingSpec,
+    header: Sequence[str],
+    source: str,
+    *,
+    restore: Sequence[tuple[str, str]] = (),
+    count_newlines: str | None = None,
+    check_nul: bool = False,
+) -> StagingQuery:
+    """Compile the spec for files with this header.
+
+    Args:
+        header: names of the raw columns in the order of the file, already stripped and checked.
+        source: SQL of a table expression with text columns c0 … and `file_index`.
+        restore: pairs (placeholder, text) to replace within every value.
+        count_newlines: the character that ends lines, to count it within the values of each row.
+        check_nul: put rows with NUL bytes in a text aside; no warehouse can hold them.
+    """
+    raw_columns = tuple(f"c{number}" for number in range(len(header)))
+    position = {name: number for number, name in reversed(list(enumerate(header)))}
+    mapped = {column.from_ for column in spec.columns}
+    surplus = [(number, name) for number, name in enumerate(header) if name not in mapped]
+
+    restored = source
+    if restore:
+        restored = (
+            f"(SELECT file_index, {', '.join(f'{_restore(c, restore)} AS {c}' for c in raw_columns)} FROM {source})"
+        )
+
+    nulls = literals(spec.source.null_values)
+    texts: list[str] = []
+    for number in range(len(header)):
+        text = f"CASE WHEN c{number} IN ({nulls}) THEN NULL ELSE c{number} END" if nulls else f"c{number}"
+        texts.append(f"{text} AS n{number}")
+    # A column that the file does not have is NULL; whether that is allowed was decided with the header.
+    sources = [f"n{position[c.from_]}" if c.from_ in position else "NULL::VARCHAR" for c in spec.columns]
+    values = [f"{cast(column, text)} AS t{number}" for number, (column, text) in enumerate(zip(spec.columns, sources))]
+    values.append(f"{_rescued(surplus)} AS rescued")
+
+    failures: list[str] = []
+    conditions: list[str] = []
+    for number, (column, text) in enumerate(zip(spec.columns, sources)):
+        for condition, why in _failures(column, text, f"t{number}", check_nul=check_nul):
+            conditions.append(condition)
+            failures.append(f"CASE WHEN {condition} THEN {_failure(column.to, why, text)} END")
+    if surplus:
+        condition = f"strlen(rescued) > {MAX_VARCHAR_BYTES}"
+        conditions.append(condition)
+        failures.append(
+            f"CASE WHEN {condition} THEN {_failure('_rescued_data', f'is longer than {MAX_VARCHAR_BYTES} bytes', 'rescued')} END"
+        )
+    bad = " OR ".join(f"({condition})" for condition in conditions)
+    raw = ", ".join(f"{literal(key)}, c{number}" for number, key in enumerate(_json_keys(header)))
+    newlines = "0"
+    if count_newlines is not None:
+        character = f"chr({ord(count_newlines)})"
+        newlines = " + ".join(f"coalesce(length({c}) - length(replace({c}, {character}, '')), 0)" for c in raw_columns)
+    outputs = [f"t{number}" for number in range(len(spec.columns))]
+    return StagingQuery(
+        sql=f"""
+SELECT {", ".join(outputs)}, rescued,
+       CASE WHEN {bad} THEN list_filter([{", ".join(failures)}], lambda failure: failure IS NOT NULL) END AS failures,
+       CASE WHEN {bad} THEN CAST(json_object({raw}) AS VARCHAR) END AS raw,
+       {newlines} AS newlines, file_index
+FROM (SELECT *, {", ".join(values)} FROM (SELECT *, {", ".join(texts)} FROM {restored}))""",
+        raw_columns=raw_columns,
+    )
+
+
+def _restore(column: str, restore: Sequence[tuple[str, str]]) -> str:
+    expression = column
+    for placeholder, text in restore:
+        expression = f"replace({expression}, {literal(placeholder)}, {literal(text) if text != chr(13) else 'chr(13)'})"
+    return expression
+
+
+def _failures(column: Column, text: str, value: str, *, check_nul: bool) -> list[tuple[str, str]]:
+    found = []
+    if column.required:
+        found.append((f"{text} IS NULL", NULL_IN_REQUIRED))
+    found.append((f"{text} IS NOT NULL AND {value} IS NULL", reason(column)))
+    if check_nul and column.type.kind == "varchar":
+        found.append((f"contains({value}, chr(0))", HOLDS_NUL))
+    return found
+
+
+def _failure(column: str, why: str, text: str) -> str:
+    shown = f"left({text}, {VALUE_CHARACTERS_IN_REASON})"
+    return f'struct_pack("column" := {literal(column)}, reason := {literal(why)}, "value" := {shown})'
+
+
+def _json_keys(header: Sequence[str]) -> list[str]:
+    """Distinct keys for a header that may repeat a name or leave it empty."""
+    keys: list[str] = []
+    for number, name in enumerate(header, start=1):
+        key = name or f"column {number}"
+        keys.append(key if key not in keys else f"{key} (column {number})")
+    return keys
+
+
+def _rescued(surplus: Sequence[tuple[int, str]]) -> str:
+    """A JSON object of the surplus columns that are not null; NULL when there is none."""
+    if not surplus:
+        return "NULL::VARCHAR"
+    keys = dict(zip((number for number, _ in surplus), _json_keys([name for _, name in surplus])))
+    members = ", ".join(
+        f"{literal(_json_string(key) + ':')} || CAST(to_json(n{number}) AS VARCHAR)" for number, key in keys.items()
+    )
+    return f"CASE WHEN coalesce({', '.join(f'n{n}' for n in keys)}) IS NOT NULL THEN '{{' || concat_ws(',', {members}) || '}}' END"
+
+
+def _json_string(text: str) -> str:
+    import json
+
+    return json.dumps(text, ensure_ascii=False)
