@@ -1,0 +1,116 @@
+"""A version: one complete set of lake objects for one partition, under a prefix that nothing else uses."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from datalake_assets.errors import ManifestMismatch
+from datalake_assets.names import UNPARTITIONED, partition_key, version_id, version_prefix
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+MAX_NAMED_OBJECTS = 5  # in messages; a version may have thousands
+
+
+@dataclass(frozen=True, slots=True)
+class LakeObject:
+    """One Parquet file of a version, as S3 stored it.
+
+    `checksum` is the base64 SHA-256 that S3 verified while it took the object; an object sent in parts has the
+    checksum of its parts' checksums, followed by `-` and their number. `etag` tells a later overwrite in a listing.
+    """
+
+    key: str
+    size: int
+    checksum: str
+    etag: str
+    row_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """The lake objects of one partition, written by one run."""
+
+    table: str
+    partition: str
+    id: str
+    objects: tuple[LakeObject, ...]
+
+    @property
+    def prefix(self) -> str:
+        """`flights/dt=2013-01-01/v=<id>/`."""
+        return version_prefix(self.table, self.partition, self.id)
+
+    @property
+    def row_count(self) -> int:
+        return sum(item.row_count for item in self.objects)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all objects."""
+        return sum(item.size for item in self.objects)
+
+    def differences(self, s3: "S3Client", bucket: str) -> list[str]:
+        """Compare with what S3 lists: objects missing, of another size, overwritten, or not of this version.
+
+        A surplus object counts too: a reader takes everything under the prefix.
+        """
+        listed: dict[str, tuple[int, str]] = {}
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=self.prefix):
+            listed |= {item["Key"]: (item["Size"], item["ETag"]) for item in page.get("Contents", [])}
+        found = []
+        for item in self.objects:
+            size, etag = listed.pop(item.key, (None, ""))
+            if size is None:
+                found.append(f"{item.key} is missing")
+            elif size != item.size:
+                found.append(f"{item.key} has {size} bytes, not {item.size}")
+            elif etag != item.etag:
+                found.append(f"{item.key} was overwritten")
+        return found + [f"{key} is not of this version" for key in listed]
+
+    def verify(self, s3: "S3Client", bucket: str) -> None:
+        """Check that exactly the version's objects are in S3, unchanged, with one request for each thousand of them.
+
+        Raises:
+            ManifestMismatch: anything differs, or the version has no object at all.
+        """
+        if not self.objects:
+            raise ManifestMismatch(
+                "the version has no objects",
+                where=f"s3://{bucket}/{self.prefix}",
+                expected="at least one Parquet file, with zero rows if the partition is empty",
+            )
+        if found := self.differences(s3, bucket):
+            more = f" and {len(found) - MAX_NAMED_OBJECTS} more" if len(found) > MAX_NAMED_OBJECTS else ""
+            raise ManifestMismatch(
+                "; ".join(found[:MAX_NAMED_OBJECTS]) + more,
+                where=f"s3://{bucket}/{self.prefix}",
+                expected=f"the {len(self.objects)} objects that the run uploaded",
+                todo="The published version is unchanged; run the partition again",
+            )
+
+
+def new_version_id(run_id: str, now: datetime) -> str:
+    """Make the id of a run's versions: ids sort by time, and two runs never share one.
+
+    One run may use an id for many partitions, but for each of them once: a retry takes a new id, so that it never
+    writes under the prefix of an attempt that readers may see.
+
+    Args:
+        run_id: Dagster's run id; its first letters and digits tell apart what two runs made in one microsecond.
+        now: an aware time; ids of hosts sort as well as their clocks agree.
+    """
+    if now.tzinfo is None:
+        raise ValueError("a version id needs an aware time")
+    run = re.sub(r"[^0-9a-z]", "", run_id.lower())[:12]
+    if not run:
+        raise ValueError(f"run id {run_id!r} has no letter or digit")
+    return version_id(f"{now.astimezone(UTC):%Y%m%dT%H%M%S%f}Z-{run}")
+
+
+def describe(table: str, partition: str) -> str:
+    """How messages name a partition: `flights partition 2013-01-01`, or just `airlines`."""
+    return table if partition_key(partition) == UNPARTITIONED else f"{table} partition {partition}"
