@@ -1,0 +1,47 @@
+"""The `datalake` command. Each subcommand is a module of this folder, imported when it is called."""
+
+import importlib
+from typing import Any
+
+import click
+
+from datalake_assets.errors import PlatformError
+
+# name → (module, attribute, help shown without importing the module)
+_COMMANDS = {
+    "demo": ("datalake_assets.cli.demo", "demo", "Land real files and watch them become dbt models."),
+    "dev": ("datalake_assets.cli.dev", "dev", "Run the whole platform with the Dagster UI until Ctrl-C."),
+    "sandbox": ("datalake_assets.cli.sandbox", "sandbox", "AWS and Redshift on this machine: start, stop, status, reset."),
+    "validate": ("datalake_assets.cli.validate", "validate", "Check every pipeline's YAML; all mistakes at once."),
+    "dbt-manifest": ("datalake_assets.cli.dbt_manifest", "dbt_manifest", "Prepare the dbt project's manifest."),
+}
+
+
+class _LazyGroup(click.Group):
+    """Lists its commands without importing them, so that each starts as fast as it can by itself."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute, _ = _COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_text) for name, (_, _, help_text) in _COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except PlatformError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="datalake-assets")
+def main() -> None:
+    """The data platform: from the first S3 object to the last dbt model."""

@@ -1,0 +1,103 @@
+"""Read every `defs.yaml` below a folder and report all mistakes of all files at once.
+
+Dagster's own check stops at the last instance of each component type and at the first mistake; a team that renames a
+column in ten pipelines wants ten lines.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from datalake_assets.components.pipeline_spec import PipelineSpec
+from datalake_assets.components.yaml_file import Mistake, YamlFile
+from datalake_assets.errors import ConfigurationError
+
+FILE_NAMES = ("defs.yaml", "defs.yml")
+LAKE_PIPELINE = "datalake_assets.components.LakePipeline"
+_TYPES = {LAKE_PIPELINE: PipelineSpec}
+_ENVELOPE = ("type", "attributes", "requirements", "template_vars_module", "post_processing")
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """One declared pipeline and the file it stands in."""
+
+    path: Path
+    spec: PipelineSpec
+
+
+def read_declarations(folder: Path) -> list[Declaration]:
+    """Read all pipelines below a folder (or of one file), in the order of their paths.
+
+    Raises:
+        ConfigurationError: one line `file:line:column: path: what is wrong` for every mistake of every file.
+    """
+    paths = [folder] if folder.is_file() else sorted(p for name in FILE_NAMES for p in folder.rglob(name))
+    found: list[Declaration] = []
+    mistakes: list[Mistake] = []
+    for path in paths:
+        result = _read(path)
+        if isinstance(result, Declaration):
+            found.append(result)
+        else:
+            mistakes += result
+    mistakes += _repeated_names(found)
+    if mistakes:
+        noun = "mistake" if len(mistakes) == 1 else "mistakes"
+        listed = "\n".join(f"  {mistake}" for mistake in mistakes)
+        raise ConfigurationError(f"{len(mistakes)} {noun} in the declared pipelines:\n{listed}")
+    return found
+
+
+def _read(path: Path) -> "Declaration | list[Mistake]":
+    parsed = YamlFile.parse(path, shown_as=_shown(path))
+    if isinstance(parsed, Mistake):
+        return [parsed]
+    if not isinstance(parsed.data, dict):
+        return [parsed.mistake((), "the file does not hold a mapping; expected `type:` and `attributes:`")]
+    mistakes = [
+        parsed.mistake((key,), f"unknown key; allowed: {', '.join(_ENVELOPE)}", at_key=True)
+        for key in parsed.data
+        if key not in _ENVELOPE
+    ]
+    kind = parsed.data.get("type")
+    if kind not in _TYPES:
+        return [*mistakes, parsed.mistake(("type",), f"found {kind!r}; allowed: {', '.join(_TYPES)}")]
+    if not isinstance(parsed.data.get("attributes"), dict):
+        return [*mistakes, parsed.mistake(("attributes",), "this key is required and holds the pipeline's attributes")]
+    spec = parsed.validate(_TYPES[kind], ("attributes",))
+    if isinstance(spec, list):
+        return mistakes + spec
+    if spec.name != path.parent.name:
+        mistakes.append(
+            parsed.mistake(("attributes", "name"), f"found {spec.name!r} in the folder {path.parent.name!r}; "
+                           "a pipeline has the name of its folder")
+        )
+    return mistakes or Declaration(path, spec)
+
+
+def _repeated_names(found: Sequence[Declaration]) -> list[Mistake]:
+    """Two pipelines of one location must not write the same lake or warehouse table."""
+    mistakes, lake, warehouse = [], dict[tuple[Path, str], Path](), dict[str, Path]()
+    for declaration in found:
+        location = declaration.path.parent.parent
+        if first := lake.setdefault((location, declaration.spec.name), declaration.path) :
+            if first != declaration.path:
+                mistakes.append(_clash(declaration.path, "attributes.name", declaration.spec.name, first))
+        target = declaration.spec.warehouse
+        if target and (first := warehouse.setdefault(target.table, declaration.path)) != declaration.path:
+            mistakes.append(_clash(declaration.path, "attributes.warehouse.table", target.table, first))
+    return mistakes
+
+
+def _clash(path: Path, where: str, value: str, first: Path) -> Mistake:
+    parsed = YamlFile.parse(path, shown_as=_shown(path))
+    text = f"{value!r} belongs to {_shown(first)} already"
+    return parsed.mistake(where.split("."), text) if isinstance(parsed, YamlFile) else parsed
+
+
+def _shown(path: Path) -> str:
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

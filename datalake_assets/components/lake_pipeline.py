@@ -1,0 +1,176 @@
+"""`LakePipeline`: raw objects → lake table → warehouse table, as three assets, one job and one check.
+
+The raw asset is external: the arrival sensor reports what came. Lake and warehouse are one step, so that in a run of
+many partitions a broken one does not keep the others from being loaded.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from pydantic import BaseModel
+
+from datalake_assets.accounts.registry import registry
+from datalake_assets.arrivals.pattern import KeyPattern
+from datalake_assets.components.pipeline_spec import PipelineSpec
+from datalake_assets.ingest.pipeline import Pipeline
+from datalake_assets.names import qualified
+
+if TYPE_CHECKING:
+    from datalake_assets.arrivals.sensor import ArrivalSource
+
+QUARANTINE_CHECK = "quarantine"
+
+
+class LakePipeline(dg.Component):
+    """Raw files become a lake table and, if asked for, a warehouse table; the words are those of `PipelineSpec`."""
+
+    def __init__(self, spec: PipelineSpec) -> None:
+        self.spec = spec
+
+    @classmethod
+    def get_model_cls(cls) -> type[BaseModel] | None:
+        return PipelineSpec
+
+    @classmethod
+    def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> "LakePipeline":
+        assert isinstance(attributes, PipelineSpec)
+        return cls(attributes)
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        # locations/<account>/<pipeline>/defs.yaml
+        return build_pipeline_definitions(context.path.parent.name, self.spec)
+
+
+def build_pipeline(location: str, spec: PipelineSpec) -> Pipeline:
+    """What ingest needs of a declared pipeline.
+
+    Raises:
+        ConfigurationError: the location is not in the account registry, or the key pattern cannot be read.
+    """
+    registry().account(location)
+    target = spec.warehouse
+    return Pipeline(
+        location=location,
+        name=spec.name,
+        pattern=KeyPattern.parse(spec.source.s3),
+        mapping=spec.mapping(),
+        owner=spec.owner,
+        description=spec.description or "",
+        warehouse_target=qualified(target.table) if target else None,
+        warehouse_key=target.key if target else (),
+        dist=target.dist if target else None,
+        sort=target.sort if target else (),
+    )
+
+
+def build_partitions(spec: PipelineSpec) -> dg.PartitionsDefinition[str] | None:
+    """The partitions of a pipeline's assets, None for a table without."""
+    if spec.partitions is None:
+        return None
+    end = spec.partitions.end
+    return dg.DailyPartitionsDefinition(spec.partitions.daily.isoformat(), end_date=end.isoformat() if end else None)
+
+
+def build_arrival_source(location: str, spec: PipelineSpec) -> "ArrivalSource":
+    """What the location's arrival sensor needs of a declared pipeline."""
+    from datalake_assets.arrivals.sensor import ArrivalSource
+
+    pipeline = build_pipeline(location, spec)
+    return ArrivalSource(
+        source_id=pipeline.source_id,
+        table=pipeline.name,
+        pattern=pipeline.pattern,
+        settle_seconds=spec.trigger.arrivals.settle,
+        raw_key=pipeline.raw_key,
+        job_name=job_name(spec),
+    )
+
+
+def job_name(spec: PipelineSpec) -> str:
+    """The job that materializes a pipeline, as the sensor requests it and a person launches it."""
+    return spec.name
+
+
+def build_pipeline_definitions(location: str, spec: PipelineSpec) -> dg.Definitions:
+    """The assets, the quarantine check and the job of one pipeline."""
+    pipeline = build_pipeline(location, spec)
+    partitions = build_partitions(spec)
+    raw, lake, warehouse = _asset_specs(pipeline, spec, partitions)
+    produced = [lake, warehouse] if warehouse else [lake]
+
+    @dg.multi_asset(
+        name=spec.name,
+        specs=produced,
+        can_subset=True,
+        backfill_policy=dg.BackfillPolicy.single_run() if partitions else None,
+        partitions_def=partitions,
+        check_specs=[
+            dg.AssetCheckSpec(
+                QUARANTINE_CHECK,
+                asset=lake.key,
+                description=f"At most {spec.bad_rows.fail_above:.4g} of the rows of a partition are set aside.",
+            )
+        ],
+        op_tags={"datalake/owner": spec.owner},
+    )
+    def ingest(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        # Imported by the run, not by the code location: DuckDB, boto3 and the warehouse driver come with it.
+        from datalake_assets.components.materialize import materialize
+
+        yield from materialize(context, pipeline)
+
+    job = dg.define_asset_job(
+        job_name(spec),
+        selection=dg.AssetSelection.assets(*[each.key for each in produced]),
+        description=spec.description,
+        tags={"datalake/pipeline": f"{location}/{spec.name}", "datalake/owner": spec.owner},
+    )
+    return dg.Definitions(assets=[raw, ingest], jobs=[job])
+
+
+def _asset_specs(
+    pipeline: Pipeline, spec: PipelineSpec, partitions: dg.PartitionsDefinition[str] | None
+) -> tuple[dg.AssetSpec, dg.AssetSpec, dg.AssetSpec | None]:
+    from datalake_assets.components.metadata import column_schema, raw_schema
+
+    account = pipeline.account
+    shared: dict[str, Any] = {"group_name": spec.name, "owners": [spec.owner], "partitions_def": partitions}
+    raw = dg.AssetSpec(
+        pipeline.raw_key,
+        description=f"Files under s3://{account.raw_bucket}/{spec.source.s3}, reported as they arrive.",
+        kinds={"s3", spec.source.format},
+        metadata={
+            "dagster/uri": f"s3://{account.raw_bucket}/{spec.source.s3}",
+            "dagster/column_schema": raw_schema(pipeline),
+        },
+        **shared,
+    )
+    produced: dict[str, Any] = {**shared, "skippable": True}
+    del produced["partitions_def"]  # the step has them
+    lake = dg.AssetSpec(
+        pipeline.lake_key,
+        deps=[raw],
+        description=pipeline.description,
+        kinds={"glue", "parquet"},
+        metadata={
+            "dagster/table_name": f"{account.glue_database}.{spec.name}",
+            "dagster/uri": f"s3://{account.lake_bucket}/{spec.name}/",
+            "dagster/column_schema": column_schema(pipeline, warehouse=False),
+        },
+        **produced,
+    )
+    if spec.warehouse is None:
+        return raw, lake, None
+    warehouse = dg.AssetSpec(
+        pipeline.warehouse_asset_key,
+        deps=[lake],
+        description=pipeline.description,
+        kinds={"redshift", "table"},
+        metadata={
+            "dagster/table_name": spec.warehouse.table,
+            "dagster/column_schema": column_schema(pipeline, warehouse=True),
+        },
+        **produced,
+    )
+    return raw, lake, warehouse

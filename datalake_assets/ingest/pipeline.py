@@ -1,0 +1,92 @@
+"""A pipeline as ingest needs it: plain values, validated before they come here."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from datalake_assets.accounts.registry import Account, registry
+from datalake_assets.arrivals.pattern import KeyPattern
+from datalake_assets.catalog.schema import CatalogColumn, TableSchema
+from datalake_assets.mapping.spec import QUARANTINE_COLUMNS, MappingSpec, OutputColumn
+from datalake_assets.names import PARTITION_COLUMN, asset_key, quarantine_table, source_id
+from datalake_assets.warehouse.table import WarehouseColumn, WarehouseTable
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One declared pipeline: where its raw objects are, how they are mapped, where its tables are."""
+
+    location: str
+    name: str
+    pattern: KeyPattern
+    mapping: MappingSpec
+    owner: str
+    description: str = ""
+    warehouse_target: tuple[str, str] | None = None
+    """Schema and table in the warehouse, if the pipeline loads one."""
+    warehouse_key: tuple[str, ...] = ()
+    dist: str | None = None
+    sort: tuple[str, ...] = ()
+
+    @property
+    def is_partitioned(self) -> bool:
+        return self.pattern.is_partitioned
+
+    @property
+    def source_id(self) -> str:
+        return source_id(self.location, self.name)
+
+    @property
+    def raw_key(self) -> list[str]:
+        return asset_key(self.location, "raw", self.name)
+
+    @property
+    def lake_key(self) -> list[str]:
+        return asset_key(self.location, "lake", self.name)
+
+    @property
+    def warehouse_asset_key(self) -> list[str]:
+        return asset_key(self.location, "warehouse", self.name)
+
+    @property
+    def account(self) -> Account:
+        return registry().account(self.location)
+
+    @property
+    def quarantine(self) -> str:
+        """The Glue table of the rows set aside."""
+        return quarantine_table(self.name)
+
+    @cached_property
+    def lake_schema(self) -> TableSchema:
+        return self._schema(self.mapping.output_columns(), self.description)
+
+    @cached_property
+    def quarantine_schema(self) -> TableSchema:
+        return self._schema(list(QUARANTINE_COLUMNS), f"Rows of {self.name} that were set aside, with their reasons")
+
+    def _schema(self, columns: list[OutputColumn], description: str) -> TableSchema:
+        day = (CatalogColumn(PARTITION_COLUMN, "date", "Partition: the day of the files"),)
+        return TableSchema(
+            columns=tuple(CatalogColumn(c.name, c.type.glue, c.description or "") for c in columns),
+            partition_keys=day if self.is_partitioned else (),
+            description=description,
+            owner=self.owner,
+        )
+
+    @cached_property
+    def warehouse(self) -> WarehouseTable | None:
+        """The warehouse table, or None for a pipeline that ends in the lake."""
+        if self.warehouse_target is None:
+            return None
+        schema, name = self.warehouse_target
+        return WarehouseTable(
+            schema=schema,
+            name=name,
+            columns=tuple(
+                WarehouseColumn(c.name, c.type.redshift, c.description or "") for c in self.mapping.output_columns()
+            ),
+            dist=self.dist,
+            sort=self.sort,
+            partition_column=PARTITION_COLUMN if self.is_partitioned else None,
+            key=self.warehouse_key,
+        )
