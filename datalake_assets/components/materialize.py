@@ -1,0 +1,144 @@
+"""Run a pipeline's step: ingest its partitions and report each to Dagster as it happens.
+
+Imported by runs only. A partition that failed is named in the step's failure; those that succeeded are materialized
+all the same.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+
+from datalake_assets.components.metadata import loaded_metadata, published_metadata
+from datalake_assets.errors import TransientError
+from datalake_assets.ingest.pipeline import Pipeline
+from datalake_assets.ingest.run import Failed, Loaded, Outcome, Published, ingest
+from datalake_assets.names import UNPARTITIONED
+
+MAX_RETRIES = 3
+RETRY_SECONDS = (5, 20, 60)  # a warehouse that restarts needs a minute or so
+MAX_NAMED_FAILURES = 20
+
+
+def materialize(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Iterator[Any]:
+    """Ingest the run's partitions; yield the check's result and raise if any partition failed.
+
+    Raises:
+        RetryRequested: all that failed may succeed by itself, and there are attempts left.
+        Failure: with the message of every partition that failed.
+    """
+    partitions = list(context.partition_keys) if context.has_partition_key_range or context.has_partition_key else []
+    lake = dg.AssetKey(pipeline.lake_key)
+    outcomes: list[Outcome] = []
+    for outcome in ingest(
+        pipeline,
+        partitions or [UNPARTITIONED],
+        run_id=context.run_id,
+        to_lake=lake in context.selected_asset_keys,
+        to_warehouse=dg.AssetKey(pipeline.warehouse_asset_key) in context.selected_asset_keys,
+        is_retry=context.retry_number > 0,
+    ):
+        outcomes.append(outcome)
+        _report(context, pipeline, outcome)
+    if context.selected_asset_check_keys:
+        yield _check(pipeline, outcomes)
+    failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+    if failed:
+        raise _failure(context, pipeline, failed)
+
+
+def _report(context: dg.AssetExecutionContext, pipeline: Pipeline, outcome: Outcome) -> None:
+    partition = outcome.partition or None
+    shown = outcome.partition or pipeline.name
+    if isinstance(outcome, Published):
+        if outcome.reused:
+            context.log.info(f"{shown}: published by an earlier attempt of this run")
+            return
+        counts = outcome.counts
+        context.log.info(
+            f"{shown}: {counts.rows_in} rows in, {counts.rows_published} published, "
+            f"{counts.rows_quarantined} set aside"
+        )
+        metadata = published_metadata(pipeline, outcome)
+        context.log_event(dg.AssetMaterialization(pipeline.lake_key, partition=partition, metadata=metadata))
+    elif isinstance(outcome, Loaded):
+        note = " already" if outcome.skipped else ""
+        context.log.info(f"{shown}: {outcome.rows} rows are{note} in the warehouse")
+        metadata = loaded_metadata(pipeline, outcome)
+        context.log_event(dg.AssetMaterialization(pipeline.warehouse_asset_key, partition=partition, metadata=metadata))
+    else:
+        context.log.error(f"{shown}: {outcome.error}")
+
+
+def _check(pipeline: Pipeline, outcomes: Sequence[Outcome]) -> dg.AssetCheckResult:
+    """The quarantine check: passed if every partition's share of bad rows is within its limit."""
+    from datalake_assets.components.lake_pipeline import QUARANTINE_CHECK
+
+    limit = pipeline.mapping.bad_rows.fail_above
+    read = [
+        (each.partition, each.counts, each.reasons)
+        for each in outcomes
+        if isinstance(each, Published | Failed) and each.counts is not None
+    ]
+    rows_in = sum(counts.rows_in for _, counts, _ in read)
+    bad = sum(counts.rows_quarantined for _, counts, _ in read)
+    worst = max((counts.rows_quarantined / counts.rows_in for _, counts, _ in read if counts.rows_in), default=0.0)
+    table = [
+        dg.TableRecord(
+            {
+                "partition": partition or pipeline.name,
+                "rows_in": counts.rows_in,
+                "quarantined": counts.rows_quarantined,
+                "reasons": "; ".join(f"{count} × {reason}" for reason, count in reasons),
+            }
+        )
+        for partition, counts, reasons in read
+        if counts.rows_quarantined
+    ]
+    metadata: dict[str, Any] = {
+        "rows_in": rows_in,
+        "rows_quarantined": bad,
+        "highest_share": worst,
+        "fail_above": limit,
+        "quarantine_table": f"{pipeline.account.glue_database}.{pipeline.quarantine}",
+    }
+    if table:
+        metadata["partitions"] = dg.MetadataValue.table(
+            table,
+            dg.TableSchema(
+                [
+                    dg.TableColumn("partition"),
+                    dg.TableColumn("rows_in", "int"),
+                    dg.TableColumn("quarantined", "int"),
+                    dg.TableColumn("reasons"),
+                ]
+            ),
+        )
+    return dg.AssetCheckResult(
+        asset_key=dg.AssetKey(pipeline.lake_key),
+        check_name=QUARANTINE_CHECK,
+        passed=worst <= limit,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=f"{bad} of {rows_in} rows set aside" if bad else f"all {rows_in} rows published",
+        metadata=metadata,
+    )
+
+
+def _failure(context: dg.AssetExecutionContext, pipeline: Pipeline, failed: Sequence[Failed]) -> Exception:
+    lines = [f"{each.partition}: {each.error}" if each.partition else str(each.error) for each in failed]
+    more = f"\nand {len(lines) - MAX_NAMED_FAILURES} more" if len(lines) > MAX_NAMED_FAILURES else ""
+    text = "\n".join(lines[:MAX_NAMED_FAILURES]) + more
+    attempt = context.retry_number
+    if all(isinstance(each.error, TransientError) for each in failed) and attempt < MAX_RETRIES:
+        context.log.warning(f"Another try in {RETRY_SECONDS[attempt]} s: {text}")
+        return dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=RETRY_SECONDS[attempt])
+    failure = dg.Failure(
+        description=text,
+        metadata={
+            "failed_partitions": dg.MetadataValue.json([each.partition for each in failed if each.partition]),
+            "kinds": ", ".join(sorted({type(each.error).__name__ for each in failed})),
+        },
+        allow_retries=False,
+    )
+    failure.__cause__ = failed[0].error
+    return failure

@@ -1,0 +1,1 @@
+"""The dbt project's models: questions answered from the warehouse tables of all accounts."""

@@ -1,0 +1,1 @@
+"""The platform watching itself: alerts now, lateness, sweeps and vacuum as they come."""
