@@ -15,7 +15,14 @@ from datalake_assets.accounts.sessions import AccountSession
 from datalake_assets.catalog.aws_errors import aws_errors, platform_error
 from datalake_assets.catalog.manifest import Manifest
 from datalake_assets.catalog.schema import CatalogColumn, TableSchema, merge_columns
-from datalake_assets.catalog.storage import as_input, catalog_columns, glue_columns, storage_descriptor, table_input
+from datalake_assets.catalog.storage import (
+    as_input,
+    catalog_columns,
+    declared_texts,
+    glue_columns,
+    storage_descriptor,
+    table_input,
+)
 from datalake_assets.catalog.versions import describe
 from datalake_assets.errors import ConcurrentChange, ConfigurationError, PlatformError, Unsupported
 from datalake_assets.names import UNPARTITIONED, identifier, partition_prefix
@@ -119,7 +126,7 @@ class GlueTable:
         wanted = as_input(found)
         wanted["StorageDescriptor"] = {**found["StorageDescriptor"], "Columns": glue_columns(columns)}
         wanted["PartitionKeys"] = glue_columns(schema.partition_keys)
-        wanted |= {"Description": schema.description, "Owner": schema.owner}
+        wanted |= declared_texts(schema)
         wanted["Parameters"] = {**found.get("Parameters", {}), **schema.parameters}
         if _without_empty_comments(wanted) != _without_empty_comments(as_input(found)):
             self._update_table(wanted, found)

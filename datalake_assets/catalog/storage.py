@@ -5,6 +5,9 @@ from typing import Any
 
 from datalake_assets.catalog.schema import CatalogColumn, TableSchema
 
+MAX_COMMENT_CHARACTERS = 255  # a Glue limit; the whole text is in the asset's own description
+MAX_DESCRIPTION_CHARACTERS = 2048
+
 # What UpdateTable takes of what GetTable returns; the rest is Glue's own.
 _TABLE_INPUT_KEYS = (
     "Name",
@@ -22,7 +25,10 @@ _TABLE_INPUT_KEYS = (
 
 
 def glue_columns(columns: Iterable[CatalogColumn]) -> list[dict[str, str]]:
-    return [{"Name": column.name, "Type": column.glue_type, "Comment": column.comment} for column in columns]
+    return [
+        {"Name": column.name, "Type": column.glue_type, "Comment": column.comment[:MAX_COMMENT_CHARACTERS]}
+        for column in columns
+    ]
 
 
 def catalog_columns(columns: Iterable[Any]) -> tuple[CatalogColumn, ...]:
@@ -51,13 +57,18 @@ def storage_descriptor(location: str, columns: Iterable[CatalogColumn]) -> dict[
 def table_input(name: str, schema: TableSchema, location: str) -> dict[str, Any]:
     return {
         "Name": name,
-        "Description": schema.description,
-        "Owner": schema.owner,
+        **declared_texts(schema),
         "TableType": "EXTERNAL_TABLE",
         "PartitionKeys": glue_columns(schema.partition_keys),
         "Parameters": {"EXTERNAL": "TRUE", "classification": "parquet", "typeOfData": "file", **schema.parameters},
         "StorageDescriptor": storage_descriptor(location, schema.columns),
     }
+
+
+def declared_texts(schema: TableSchema) -> dict[str, str]:
+    """Description and owner, as far as declared: Glue takes no empty owner."""
+    texts = {"Description": schema.description[:MAX_DESCRIPTION_CHARACTERS], "Owner": schema.owner}
+    return {key: text for key, text in texts.items() if text}
 
 
 def as_input(table: Any) -> dict[str, Any]:

@@ -32,6 +32,8 @@ ACCOUNT = Account(
     warehouse_secret="datalake/warehouse",
 )
 
+Row = dict[str, Any]
+
 FLIGHTS = TableSchema(
     columns=(CatalogColumn("carrier", "string", "the airline's code"), CatalogColumn("delay", "bigint", "minutes")),
     partition_keys=(CatalogColumn("dt", "date", "day of departure"),),
@@ -52,22 +54,30 @@ def moto_endpoint() -> Iterator[str]:
 
 
 @pytest.fixture
-def session(moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[AccountSession]:
+def _aws_environment(moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto_endpoint)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", ACCOUNT.region)
-    httpx.post(f"{moto_endpoint}/moto-api/reset").raise_for_status()
     sessions._platform_sts.cache_clear()
-    made = AccountSession(ACCOUNT)
-    made.client("s3").create_bucket(
+    yield
+    sessions._platform_sts.cache_clear()
+
+
+# Clients take half a second to make: one session serves all tests, the server forgets everything between them.
+SESSION = AccountSession(ACCOUNT)
+
+
+@pytest.fixture
+def session(_aws_environment: None, moto_endpoint: str) -> AccountSession:
+    httpx.post(f"{moto_endpoint}/moto-api/reset").raise_for_status()
+    SESSION.client("s3").create_bucket(
         Bucket=ACCOUNT.lake_bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
     )
-    made.client("glue").create_database(DatabaseInput={"Name": ACCOUNT.glue_database})
-    yield made
-    sessions._platform_sts.cache_clear()
+    SESSION.client("glue").create_database(DatabaseInput={"Name": ACCOUNT.glue_database})
+    return SESSION
 
 
 @pytest.fixture
@@ -90,14 +100,14 @@ class Lake:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def files(self, rows: list[dict[str, Any]], *, count: int = 1, name: str = "") -> list[LocalFile]:
+    def files(self, rows: list[Row], *, count: int = 1, name: str = "") -> list[LocalFile]:
         made = []
         folder = self.folder / (name or str(len(list(self.folder.iterdir()))))
         folder.mkdir()
         for number in range(count):
             part = rows[number::count]
             path = folder / f"part-{number:05d}.parquet"
-            schema = pa.schema([("carrier", pa.string()), ("delay", pa.int64())])
+            schema = pa.schema([pa.field("carrier", pa.string()), pa.field("delay", pa.int64())])
             pq.write_table(pa.Table.from_pylist(part, schema=schema), path)
             made.append(LocalFile(path, len(part)))
         return made
@@ -107,7 +117,7 @@ class Lake:
         table: GlueTable,
         partition: str,
         version_id: str,
-        rows: list[dict[str, Any]],
+        rows: list[Row],
         *,
         schema: TableSchema = FLIGHTS,
         count: int = 1,
