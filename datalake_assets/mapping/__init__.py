@@ -1,1 +1,1 @@
-"""From raw columns to target columns: the spec, its SQL, the quarantine. Knows local files only, no S3 and no catalog."""
+"""From raw columns to target columns: spec, SQL, quarantine. Knows local files only, no S3 and no catalog."""

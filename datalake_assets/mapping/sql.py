@@ -4,9 +4,11 @@ Raw columns are called c0, c1 … by position, so that no text of a header is ev
 appear as string literals only. A compiler for another engine would stand beside this module.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from datalake_assets import names
 from datalake_assets.mapping.spec import Column, MappingSpec
 from datalake_assets.mapping.types import MAX_VARCHAR_BYTES
 
@@ -62,10 +64,11 @@ def cast(column: Column, text: str) -> str:
         return f"CASE WHEN isfinite({value}) THEN {value} END"  # an overflow casts to infinity
     if kind == "boolean":
         word = f"lower(trim({text}))"
-        return f"CASE WHEN {word} IN ({literals(TRUE_TEXTS)}) THEN true WHEN {word} IN ({literals(FALSE_TEXTS)}) THEN false END"
+        true, false = literals(TRUE_TEXTS), literals(FALSE_TEXTS)
+        return f"CASE WHEN {word} IN ({true}) THEN true WHEN {word} IN ({false}) THEN false END"
     if kind == "varchar":
         return f"CASE WHEN strlen({text}) <= {column.type.max_bytes} THEN {text} END"
-    return _in_calendar(_moment(column, text), column.type.duckdb)
+    return _in_calendar(_moment(column, text))
 
 
 def _cast_if(text: str, pattern: str, duckdb_type: str) -> str:
@@ -90,7 +93,7 @@ def _moment(column: Column, text: str) -> str:
     return f"CAST(try_strptime({text}, {literal(column.format)}) AS {duckdb_type})"
 
 
-def _in_calendar(value: str, duckdb_type: str) -> str:
+def _in_calendar(value: str) -> str:
     """Years 1 to 9999: what every reader of the lake can hold; rules out infinity and years before Christ."""
     return f"CASE WHEN year({value}) BETWEEN 1 AND 9999 THEN {value} END"
 
@@ -118,57 +121,51 @@ def compile_staging(
         header: names of the raw columns in the order of the file, already stripped and checked.
         source: SQL of a table expression with text columns c0 … and `file_index`.
         restore: pairs (placeholder, text) to replace within every value.
-        count_newlines: the character that ends lines, to count it within the values of each row.
+        count_newlines: the characters that end lines, to count them within the values of each row.
         check_nul: put rows with NUL bytes in a text aside; no warehouse can hold them.
     """
     raw_columns = tuple(f"c{number}" for number in range(len(header)))
     position = {name: number for number, name in reversed(list(enumerate(header)))}
-    mapped = {column.from_ for column in spec.columns}
-    surplus = [(number, name) for number, name in enumerate(header) if name not in mapped]
-
-    restored = source
-    if restore:
-        restored = (
-            f"(SELECT file_index, {', '.join(f'{_restore(c, restore)} AS {c}' for c in raw_columns)} FROM {source})"
-        )
-
     nulls = literals(spec.source.null_values)
-    texts: list[str] = []
-    for number in range(len(header)):
-        text = f"CASE WHEN c{number} IN ({nulls}) THEN NULL ELSE c{number} END" if nulls else f"c{number}"
-        texts.append(f"{text} AS n{number}")
+    texts = [f"{f'CASE WHEN {c} IN ({nulls}) THEN NULL ELSE {c} END' if nulls else c} AS n{c[1:]}" for c in raw_columns]
     # A column that the file does not have is NULL; whether that is allowed was decided with the header.
-    sources = [f"n{position[c.from_]}" if c.from_ in position else "NULL::VARCHAR" for c in spec.columns]
-    values = [f"{cast(column, text)} AS t{number}" for number, (column, text) in enumerate(zip(spec.columns, sources))]
-    values.append(f"{_rescued(surplus)} AS rescued")
+    inputs = [
+        (column, f"n{position[column.from_]}" if column.from_ in position else "NULL::VARCHAR", f"t{number}")
+        for number, column in enumerate(spec.columns)
+    ]
+    values = [f"{cast(column, text)} AS {value}" for column, text, value in inputs]
+    values.append(f"{_rescued(spec, header)} AS rescued")
+    failures = [
+        (condition, _failure(column.to, why, text))
+        for column, text, value in inputs
+        for condition, why in _failing(column, text, value, check_nul=check_nul)
+    ]
+    too_long = f"is longer than {MAX_VARCHAR_BYTES} bytes"
+    failures.append((f"strlen(rescued) > {MAX_VARCHAR_BYTES}", _failure(names.RESCUED_COLUMN, too_long, "rescued")))
 
-    failures: list[str] = []
-    conditions: list[str] = []
-    for number, (column, text) in enumerate(zip(spec.columns, sources)):
-        for condition, why in _failures(column, text, f"t{number}", check_nul=check_nul):
-            conditions.append(condition)
-            failures.append(f"CASE WHEN {condition} THEN {_failure(column.to, why, text)} END")
-    if surplus:
-        condition = f"strlen(rescued) > {MAX_VARCHAR_BYTES}"
-        conditions.append(condition)
-        failures.append(
-            f"CASE WHEN {condition} THEN {_failure('_rescued_data', f'is longer than {MAX_VARCHAR_BYTES} bytes', 'rescued')} END"
-        )
-    bad = " OR ".join(f"({condition})" for condition in conditions)
-    raw = ", ".join(f"{literal(key)}, c{number}" for number, key in enumerate(_json_keys(header)))
+    bad = " OR ".join(f"({condition})" for condition, _ in failures)
+    listed = ", ".join(f"CASE WHEN {condition} THEN {failure} END" for condition, failure in failures)
+    raw = ", ".join(f"{literal(key)}, {c}" for key, c in zip(_json_keys(header), raw_columns, strict=True))
     newlines = "0"
     if count_newlines is not None:
-        character = f"chr({ord(count_newlines)})"
-        newlines = " + ".join(f"coalesce(length({c}) - length(replace({c}, {character}, '')), 0)" for c in raw_columns)
-    outputs = [f"t{number}" for number in range(len(spec.columns))]
+        newlines = " + ".join(
+            f"coalesce(length({c}) - length(replace({c}, chr({ord(character)}), '')), 0)"
+            for c in raw_columns
+            for character in count_newlines
+        )
+    if restore:
+        restored = ", ".join(f"{_restore(c, restore)} AS {c}" for c in raw_columns)
+        source = f"(SELECT {restored}, file_index FROM {source})"
     return StagingQuery(
-        sql=f"""
-SELECT {", ".join(outputs)}, rescued,
-       CASE WHEN {bad} THEN list_filter([{", ".join(failures)}], lambda failure: failure IS NOT NULL) END AS failures,
-       CASE WHEN {bad} THEN CAST(json_object({raw}) AS VARCHAR) END AS raw,
-       {newlines} AS newlines, file_index
-FROM (SELECT *, {", ".join(values)} FROM (SELECT *, {", ".join(texts)} FROM {restored}))""",
         raw_columns=raw_columns,
+        sql=f"""
+SELECT {", ".join(value for _, _, value in inputs)}, rescued,
+       CASE WHEN bad THEN list_filter([{listed}], lambda failure: failure IS NOT NULL) END AS failures,
+       CASE WHEN bad THEN CAST(json_object({raw}) AS VARCHAR) END AS raw,
+       {newlines} AS newlines, file_index
+FROM (SELECT *, {bad} AS bad
+FROM (SELECT *, {", ".join(values)}
+FROM (SELECT *, {", ".join(texts)}, file_index FROM {source})))""",
     )
 
 
@@ -179,7 +176,7 @@ def _restore(column: str, restore: Sequence[tuple[str, str]]) -> str:
     return expression
 
 
-def _failures(column: Column, text: str, value: str, *, check_nul: bool) -> list[tuple[str, str]]:
+def _failing(column: Column, text: str, value: str, *, check_nul: bool) -> list[tuple[str, str]]:
     found = []
     if column.required:
         found.append((f"{text} IS NULL", NULL_IN_REQUIRED))
@@ -190,7 +187,7 @@ def _failures(column: Column, text: str, value: str, *, check_nul: bool) -> list
 
 
 def _failure(column: str, why: str, text: str) -> str:
-    shown = f"left({text}, {VALUE_CHARACTERS_IN_REASON})"
+    shown = f"replace(left({text}, {VALUE_CHARACTERS_IN_REASON}), chr(0), '\\0')"
     return f'struct_pack("column" := {literal(column)}, reason := {literal(why)}, "value" := {shown})'
 
 
@@ -203,18 +200,17 @@ def _json_keys(header: Sequence[str]) -> list[str]:
     return keys
 
 
-def _rescued(surplus: Sequence[tuple[int, str]]) -> str:
-    """A JSON object of the surplus columns that are not null; NULL when there is none."""
+def _rescued(spec: MappingSpec, header: Sequence[str]) -> str:
+    """A JSON object of the raw columns that are not mapped and not null; NULL when there is none."""
+    mapped = {column.from_ for column in spec.columns}
+    keys = _json_keys(header)
+    surplus = [number for number, name in enumerate(header) if name not in mapped]
     if not surplus:
         return "NULL::VARCHAR"
-    keys = dict(zip((number for number, _ in surplus), _json_keys([name for _, name in surplus])))
+    # concat_ws leaves out the members that are NULL.
     members = ", ".join(
-        f"{literal(_json_string(key) + ':')} || CAST(to_json(n{number}) AS VARCHAR)" for number, key in keys.items()
+        f"{literal(json.dumps(keys[number], ensure_ascii=False) + ':')} || CAST(to_json(n{number}) AS VARCHAR)"
+        for number in surplus
     )
-    return f"CASE WHEN coalesce({', '.join(f'n{n}' for n in keys)}) IS NOT NULL THEN '{{' || concat_ws(',', {members}) || '}}' END"
-
-
-def _json_string(text: str) -> str:
-    import json
-
-    return json.dumps(text, ensure_ascii=False)
+    any_value = f"coalesce({', '.join(f'n{number}' for number in surplus)})"
+    return f"CASE WHEN {any_value} IS NOT NULL THEN '{{' || concat_ws(',', {members}) || '}}' END"

@@ -22,8 +22,7 @@ MAX_VARCHAR_BYTES = 65_535  # Redshift's limit
 MAX_DECIMAL_DIGITS = 38
 MAX_DECIMAL_SCALE = 37  # Redshift's limit; Glue and DuckDB take one more
 
-_SYNONYMS: dict[str, Kind] = {"integer": "int", "string": "varchar"}
-_SPELLINGS = (*get_args(Kind), *_SYNONYMS)
+_KINDS: dict[str, Kind] = {kind: kind for kind in get_args(Kind)} | {"integer": "int", "string": "varchar"}
 _SHAPE = re.compile(r"([a-z]+)(?:\s*\(\s*(\d{1,6})\s*(?:,\s*(\d{1,6})\s*)?\))?")
 
 
@@ -47,8 +46,8 @@ class TargetType:
         if shape is None:
             raise _unknown(text)
         word, first, second = shape.groups()
-        kind = _SYNONYMS.get(word, word)
-        if kind not in get_args(Kind):
+        kind = _KINDS.get(word)
+        if kind is None:
             raise _unknown(text)
         if kind == "decimal":
             return cls._decimal(text, first, second)
@@ -110,7 +109,7 @@ class TargetType:
 
     @property
     def max_bytes(self) -> int:
-        """The longest text in UTF-8 bytes; Redshift counts bytes where Glue counts characters, so bytes hold in both."""
+        """The longest text in UTF-8 bytes: Redshift counts bytes, Glue characters; what fits in bytes fits in both."""
         return MAX_VARCHAR_BYTES if self.length is None else self.length
 
     @classmethod
@@ -136,7 +135,7 @@ class TargetType:
 
 def _unknown(text: str) -> ConfigurationError:
     word = re.split(r"[\s(]", text.strip().lower(), maxsplit=1)[0]
-    near = difflib.get_close_matches(word, _SPELLINGS, n=1)
+    near = difflib.get_close_matches(word, _KINDS, n=1)
     return ConfigurationError(
         f"type {text!r} is unknown",
         expected=f"one of {ALLOWED_TYPES}",

@@ -1,0 +1,270 @@
+"""Map staged raw files to Parquet with DuckDB: good rows, quarantined rows with reasons, counts.
+
+Each batch of files with the same header is parsed once into a staging table in file order (`rowid` is the order),
+already cast; what the parser rejects is collected beside it; every line of every file is accounted for before
+anything is written. The staging table spills to disk, so memory stays within `memory_limit` whatever the size.
+"""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from datalake_assets import names
+from datalake_assets.errors import NoObjects, UnreadableObject
+from datalake_assets.mapping import line_numbers
+from datalake_assets.mapping.header import check_header
+from datalake_assets.mapping.raw_files import PreparedFile, StagedFile, prepare, rewrite
+from datalake_assets.mapping.result import FileCounts, MappingResult, Reason, merge_reasons, require_few_bad_rows
+from datalake_assets.mapping.spec import QUARANTINE_COLUMNS, MappingSpec
+from datalake_assets.mapping.sql import literal
+from datalake_assets.mapping.staging import FileRows, account, stage
+
+if TYPE_CHECKING:
+    import duckdb
+
+DEFAULT_MEMORY_LIMIT = "1GB"
+MAX_BATCH_BYTES = 2 * 1024**3
+MAX_BATCH_FILES = 2_000
+PREPARING_THREADS = 4
+_COPY_OPTIONS = "(FORMAT parquet, COMPRESSION zstd)"
+
+
+def map_files(
+    spec: MappingSpec,
+    files: Sequence[StagedFile],
+    out_dir: Path,
+    *,
+    memory_limit: str = DEFAULT_MEMORY_LIMIT,
+    threads: int | None = None,
+    fail_on_bad_rows: bool = True,
+) -> MappingResult:
+    """Map all `files` of one partition into Parquet files under `out_dir/good` and `out_dir/quarantine`.
+
+    `memory_limit` is DuckDB's (`"1GB"`), `threads` its number of threads (default: all cores). With
+    `fail_on_bad_rows=False` the caller looks at the result before it calls `require_few_bad_rows` itself.
+
+    Raises:
+        NoObjects: `files` is empty.
+        EmptyObject: a file without content.
+        UnreadableObject: a file that is broken, not what its name says, or not CSV that can be told into records.
+        WrongHeader: a file without a required column, or with a header that fits no mapped column.
+        TooManyBadRows: the share of bad rows is above `spec.bad_rows.fail_above`; all files are written nevertheless.
+    """
+    if not files:
+        raise NoObjects("there are no files to map", where=str(out_dir))
+    good_dir, quarantine_dir = out_dir / "good", out_dir / "quarantine"
+    for folder in (good_dir, quarantine_dir):
+        folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".mapping-", dir=out_dir) as work:
+        prepared = _prepare_all(files, spec, Path(work))
+        notes = _check_headers(spec, prepared)
+        with _connect(Path(work), memory_limit, threads) as connection:
+            writer = _Writer(connection, spec, good_dir, quarantine_dir)
+            for batch in _batches(prepared):
+                writer.write(batch)
+            if not writer.good_files:
+                writer.write_empty()
+    result = MappingResult(
+        rows_good=sum(file.rows_good for file in writer.counts.values()),
+        rows_bad=sum(file.rows_bad for file in writer.counts.values()),
+        good_files=writer.good_files,
+        quarantine_files=writer.quarantine_files,
+        files=[writer.counts[file.path] for file in prepared],
+        reasons=merge_reasons(writer.reasons),
+        notes=notes,
+    )
+    if fail_on_bad_rows:
+        require_few_bad_rows(result, spec.bad_rows)
+    return result
+
+
+def _prepare_all(files: Sequence[StagedFile], spec: MappingSpec, work: Path) -> list[PreparedFile]:
+    # Plain numbered names: the parser takes some characters of a path for a pattern.
+    targets = [work / f"raw-{number:08d}.csv" for number in range(len(files))]
+    with ThreadPoolExecutor(PREPARING_THREADS) as pool:
+        return list(pool.map(lambda pair: prepare(pair[0], spec.source, pair[1]), zip(files, targets, strict=True)))
+
+
+def _check_headers(spec: MappingSpec, files: Sequence[PreparedFile]) -> list[str]:
+    """Check each header; return a note for each optional column that some files lack."""
+    checked: dict[tuple[str, ...], list[str]] = {}
+    lacking: dict[str, list[str]] = {}
+    for file in files:
+        if file.header not in checked:
+            checked[file.header] = check_header(spec, file.header, file.uri)
+        for name in checked[file.header]:
+            lacking.setdefault(name, []).append(file.uri)
+    return [
+        f"optional column {name!r} is missing in {len(uris)} of {len(files)} files and NULL there, first in {uris[0]}"
+        for name, uris in lacking.items()
+    ]
+
+
+def _connect(work: Path, memory_limit: str, threads: int | None) -> "duckdb.DuckDBPyConnection":
+    import duckdb
+
+    connection = duckdb.connect(":memory:")
+    connection.execute(f"SET memory_limit = {literal(memory_limit)}")
+    connection.execute(f"SET temp_directory = {literal(str(work / 'spill'))}")
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET preserve_insertion_order = true")
+    if threads is not None:
+        connection.execute(f"SET threads = {int(threads)}")
+    return connection
+
+
+def _batches(files: Sequence[PreparedFile]) -> Iterator[list[PreparedFile]]:
+    """Files with the same header, in their order, up to a number of files and bytes at once."""
+    by_header: dict[tuple[str, ...], list[PreparedFile]] = {}
+    for file in files:
+        by_header.setdefault(file.header, []).append(file)
+    for same in by_header.values():
+        batch: list[PreparedFile] = []
+        size = 0
+        for file in same:
+            if batch and (size + file.size > MAX_BATCH_BYTES or len(batch) >= MAX_BATCH_FILES):
+                yield batch
+                batch, size = [], 0
+            batch.append(file)
+            size += file.size
+        yield batch
+
+
+def _unreadable(error: Exception, batch: Sequence[PreparedFile]) -> UnreadableObject:
+    text = str(error)
+    uri = next((file.uri for file in batch if str(file.path) in text), batch[0].uri)
+    return UnreadableObject(f"the parser gave up: {text.splitlines()[0]}", where=uri, todo="Mend the file.")
+
+
+class _Writer:
+    """Writes batch after batch and adds up what they held."""
+
+    def __init__(
+        self, connection: "duckdb.DuckDBPyConnection", spec: MappingSpec, good_dir: Path, quarantine_dir: Path
+    ) -> None:
+        self._connection = connection
+        self._spec = spec
+        self._good_dir = good_dir
+        self._quarantine_dir = quarantine_dir
+        self.good_files: list[Path] = []
+        self.quarantine_files: list[Path] = []
+        self.counts: dict[Path, FileCounts] = {}
+        self.reasons: list[Reason] = []
+
+    def write(self, batch: list[PreparedFile]) -> None:
+        batch = self._staged(batch)
+        rows = account(self._connection, batch)
+        if rows is None:
+            # There are line breaks within values: read again and count them.
+            stage(self._connection, self._spec, batch, count_newlines=True)
+            rows = account(self._connection, batch, newlines_counted=True)
+            assert rows is not None
+        self._number(rows)
+        bad = self._collect_bad()
+        for file, row in zip(batch, rows, strict=True):
+            rows_bad = bad.get(row.index, 0)
+            self.counts[file.path] = FileCounts(file.uri, row.rows_in - rows_bad, rows_bad)
+            file.path.unlink()
+        if sum(self.counts[file.path].rows_good for file in batch):
+            self.good_files.append(self._copy_good(len(self.good_files)))
+        if bad:
+            self.quarantine_files.append(self._copy_quarantine(len(self.quarantine_files)))
+            self._collect_reasons()
+
+    def write_empty(self) -> None:
+        """A file without rows that has the schema: a table's readers need one."""
+        columns = ", ".join(
+            f"CAST(NULL AS {column.type.duckdb}) AS {names.quoted(column.name)}"
+            for column in self._spec.output_columns()
+        )
+        self.good_files.append(self._copy(f"SELECT {columns} WHERE false", self._good_dir, 0))
+
+    def _staged(self, batch: list[PreparedFile]) -> list[PreparedFile]:
+        import duckdb
+
+        try:
+            stage(self._connection, self._spec, batch)
+        except duckdb.InvalidInputException as error:
+            mixed = [file for file in batch if file.has_mixed_line_ends and not file.is_rewritten]
+            if not mixed:
+                raise _unreadable(error, batch) from error
+            # The parser takes some mixtures of line ends and not others; only the latter are worth a rewrite.
+            batch = [rewrite(file) if file in mixed else file for file in batch]
+            try:
+                stage(self._connection, self._spec, batch)
+            except duckdb.InvalidInputException as again:
+                raise _unreadable(again, batch) from again
+        return batch
+
+    def _number(self, rows: list[FileRows]) -> None:
+        """Define the view `numbered` and the table `bad`."""
+        values = ", ".join(
+            f"({row.index}, {literal(row.uri)}, {row.base}, {row.first_rowid}, {row.staged})" for row in rows
+        )
+        self._connection.execute(
+            "CREATE OR REPLACE TABLE files AS SELECT * FROM "
+            f"(VALUES {values}) AS files(file_index, uri, base, first_rowid, staged_rows)"
+        )
+        # Events come from broken records and counted line breaks; both empty is the common case.
+        self._connection.execute(line_numbers.CREATE_EVENTS)
+        self._connection.execute(line_numbers.CREATE_BROKEN_LINES)
+        if any(row.has_shifts for row in rows):
+            self._connection.execute(line_numbers.CREATE_SHIFTS)
+            self._connection.execute(line_numbers.CREATE_NUMBERED)
+        else:
+            self._connection.execute(line_numbers.CREATE_NUMBERED_PLAINLY)
+
+    def _collect_bad(self) -> dict[int, int]:
+        """Gather quarantined rows and broken records in the table `bad`; return their number by file."""
+        self._connection.execute("""
+CREATE OR REPLACE TABLE bad AS
+SELECT file_index, uri, source_row, failures, raw FROM numbered WHERE failures IS NOT NULL
+UNION ALL
+SELECT file_index, uri, line,
+       list_transform(reasons, lambda why:
+           struct_pack("column" := NULL::VARCHAR, reason := why, "value" := NULL::VARCHAR)),
+       raw
+FROM broken JOIN broken_lines USING (file_index, record) JOIN files USING (file_index) WHERE NOT is_blank""")
+        counts = self._connection.execute("SELECT file_index, count(*) FROM bad GROUP BY file_index").fetchall()
+        return dict(counts)
+
+    def _collect_reasons(self) -> None:
+        found = self._connection.execute("""
+SELECT failure."column", failure.reason, count(*), arg_min(uri, place), arg_min(source_row, place),
+       arg_min(coalesce(failure."value", ''), place)
+FROM (SELECT uri, source_row, (file_index, source_row) AS place, unnest(failures) AS failure FROM bad)
+GROUP BY ALL""").fetchall()
+        self.reasons += [
+            Reason(column, reason, count, uri, row, value or None) for column, reason, count, uri, row, value in found
+        ]
+
+    def _copy_good(self, number: int) -> Path:
+        columns = [f"t{position} AS {names.quoted(c.to)}" for position, c in enumerate(self._spec.columns)]
+        columns += [
+            f"rescued AS {names.quoted(names.RESCUED_COLUMN)}",
+            f"uri AS {names.quoted(names.SOURCE_FILE_COLUMN)}",
+            f"source_row AS {names.quoted(names.SOURCE_ROW_COLUMN)}",
+        ]
+        return self._copy(f"SELECT {', '.join(columns)} FROM numbered WHERE failures IS NULL", self._good_dir, number)
+
+    def _copy_quarantine(self, number: int) -> Path:
+        values = [
+            """array_to_string(list_transform(failures, lambda failure: concat_ws(' ',
+                coalesce(failure."column", 'record'),  || failure."value" || , failure.reason)), '; ')""",
+            """nullif(array_to_string(list_transform(failures, lambda failure: failure."column"), ', '), '')""",
+            "raw",
+            "uri",
+            "source_row",
+        ]
+        columns = [
+            f"{value} AS {names.quoted(column.name)}" for value, column in zip(values, QUARANTINE_COLUMNS, strict=True)
+        ]
+        query = f"SELECT {', '.join(columns)} FROM bad ORDER BY file_index, source_row"
+        return self._copy(query, self._quarantine_dir, number)
+
+    def _copy(self, query: str, folder: Path, number: int) -> Path:
+        path = folder / f"part-{number:05d}.parquet"
+        self._connection.execute(f"COPY ({query}) TO {literal(str(path))} {_COPY_OPTIONS}")
+        return path
