@@ -74,20 +74,22 @@ bucketed as (
 ),
 
 -- Each flight counts once for each factor.
-{% set factors = ['overall', 'visibility', 'wind', 'precipitation', 'temperature'] -%}
 by_factor as (
 
-    {% for factor in factors -%}
-    select
-        cast('{{ factor }}' as varchar(20)) as weather_factor,
-        cast({{ factor }}_bucket as varchar(30)) as weather_bucket,
-        departure_time_hhmm,
-        departure_delay_minutes,
-        arrival_delay_minutes
-    from bucketed
-    {%- if not loop.last %}
-    union all
-    {% endif %}
+    {%- for factor in ['overall', 'visibility', 'wind', 'precipitation', 'temperature'] %}
+
+        select
+            cast('{{ factor }}' as varchar(20)) as weather_factor,
+            cast({{ factor }}_bucket as varchar(30)) as weather_bucket,
+            departure_time_hhmm,
+            departure_delay_minutes,
+            arrival_delay_minutes
+        from bucketed
+        {%- if not loop.last %}
+
+            union all
+        {%- endif %}
+
     {%- endfor %}
 
 ),
