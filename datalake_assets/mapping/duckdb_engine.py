@@ -252,7 +252,7 @@ GROUP BY ALL""").fetchall()
     def _copy_quarantine(self, number: int) -> Path:
         values = [
             """array_to_string(list_transform(failures, lambda failure: concat_ws(' ',
-                coalesce(failure."column", 'record'),  || failure."value" || , failure.reason)), '; ')""",
+                coalesce(failure."column", 'record'),  chr(39) || failure."value" || chr(39), failure.reason)), '; ')""",
             """nullif(array_to_string(list_transform(failures, lambda failure: failure."column"), ', '), '')""",
             "raw",
             "uri",
