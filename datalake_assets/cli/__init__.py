@@ -11,7 +11,11 @@ from datalake_assets.errors import PlatformError
 _COMMANDS = {
     "demo": ("datalake_assets.cli.demo", "demo", "Land real files and watch them become dbt models."),
     "dev": ("datalake_assets.cli.dev", "dev", "Run the whole platform with the Dagster UI until Ctrl-C."),
-    "sandbox": ("datalake_assets.cli.sandbox", "sandbox", "AWS and Redshift on this machine: start, stop, status, reset."),
+    "sandbox": (
+        "datalake_assets.cli.sandbox",
+        "sandbox",
+        "AWS and Redshift on this machine: start, stop, status, reset.",
+    ),
     "validate": ("datalake_assets.cli.validate", "validate", "Check every pipeline's YAML; all mistakes at once."),
     "dbt-manifest": ("datalake_assets.cli.dbt_manifest", "dbt_manifest", "Prepare the dbt project's manifest."),
 }

@@ -56,8 +56,7 @@ def _report(context: dg.AssetExecutionContext, pipeline: Pipeline, outcome: Outc
             return
         counts = outcome.counts
         context.log.info(
-            f"{shown}: {counts.rows_in} rows in, {counts.rows_published} published, "
-            f"{counts.rows_quarantined} set aside"
+            f"{shown}: {counts.rows_in} rows in, {counts.rows_published} published, {counts.rows_quarantined} set aside"
         )
         metadata = published_metadata(pipeline, outcome)
         context.log_event(dg.AssetMaterialization(pipeline.lake_key, partition=partition, metadata=metadata))

@@ -211,9 +211,7 @@ def _publish(
             version,
             {each.partition: [LocalFile(f.path, f.row_count) for f in each.result.good_files] for each in good},
         )
-        manifests = [
-            _manifest(pipeline, each, versions[each.partition], _counts(each.result), run_id) for each in good
-        ]
+        manifests = [_manifest(pipeline, each, versions[each.partition], _counts(each.result), run_id) for each in good]
         switches = publish_partitions(tables.lake, manifests) if manifests else {}
     except PlatformError as error:
         # The catalog or S3 as a whole: every partition of the batch is as it was.
@@ -345,9 +343,7 @@ class _Tables:
         for each in wanted:
             bad = each.result.rows_bad
             counts = RowCounts(rows_in=bad, rows_published=bad, rows_quarantined=0)
-            manifests.append(
-                _manifest(self.pipeline, each, versions[each.partition], counts, run_id, quarantine=True)
-            )
+            manifests.append(_manifest(self.pipeline, each, versions[each.partition], counts, run_id, quarantine=True))
         for switch in publish_partitions(table, manifests).values():
             if switch.error:
                 raise switch.error
@@ -403,7 +399,9 @@ def _counts(result: MappingResult) -> RowCounts:
 
 
 def _reasons(result: MappingResult) -> tuple[tuple[str, int], ...]:
-    return tuple((f"{each.column}: {each.reason}" if each.column else each.reason, each.count) for each in result.reasons)
+    return tuple(
+        (f"{each.column}: {each.reason}" if each.column else each.reason, each.count) for each in result.reasons
+    )
 
 
 def _too_many(pipeline: Pipeline, each: _Prepared) -> TooManyBadRows | None:

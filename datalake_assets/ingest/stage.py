@@ -41,7 +41,9 @@ def _download(s3: "S3Client", raw: RawObject, folder: Path, number: int) -> Stag
     except ClientError as error:
         code = error.response["Error"].get("Code", "")
         if code in ("PreconditionFailed", "412", "NoSuchKey", "404"):
-            raise ConcurrentChange("the object changed since it was listed", where=uri, todo="A retry lists again") from error
+            raise ConcurrentChange(
+                "the object changed since it was listed", where=uri, todo="A retry lists again"
+            ) from error
         if code in ("AccessDenied", "403"):
             raise AccessDenied("the object cannot be read", where=uri, expected="s3:GetObject for the role") from error
         raise Unavailable(f"S3 answered {code}", where=uri) from error

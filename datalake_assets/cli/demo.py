@@ -1,0 +1,210 @@
+"""`datalake demo`: land real files, then wait and watch; everything after that happens by itself.
+
+The sensor notices the files, runs publish and load them, and the dbt models build on top: through the real daemon, on
+a fresh sandbox of its own. The exit status is 0 only if all of it was built.
+"""
+
+import json
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from datalake_assets.errors import PermanentError, Unavailable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from datalake_assets.cli.platform import Platform
+    from datalake_assets.cli.progress import Watch
+
+DEFAULT_STATE = Path(".state/demo")
+SECONDS_PER_DAY_LANDED = 2.0
+BASE_DEADLINE_SECONDS = 300.0
+
+
+class DemoFailed(PermanentError):
+    """A run failed, or not everything was built in time."""
+
+
+@dataclass
+class Report:
+    """What the demo built; written as it is by `--json`."""
+
+    files: int = 0
+    rows_in: int = 0
+    rows_published: int = 0
+    rows_quarantined: int = 0
+    partitions: int = 0
+    redshift_rows: int = 0
+    dbt_models: int = 0
+    runs: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    tables: list[dict[str, Any]] = field(default_factory=list)
+    query: dict[str, Any] = field(default_factory=dict)
+
+
+QUERY_TITLE = "What does the weather do to departures?"
+QUERY = """
+select weather_factor, weather_bucket, flights, avg_departure_delay_minutes as avg_delay_min,
+       departure_delay_above_fair_minutes as above_fair_min, share_departed_late as share_late
+from marts.weather_delays
+where weather_bucket <> 'unknown'
+order by case weather_factor when 'overall' then 0 else 1 end, weather_factor, weather_bucket
+""".strip()
+
+
+@click.command()
+@click.option("--days", default=7, show_default=True, type=click.IntRange(1, 365), help="Days of 2013 to land.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as JSON.")
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_STATE,
+    show_default=True,
+    help="Folder of the demo's sandbox; emptied first.",
+)
+def demo(days: int, json_file: Path | None, state: Path) -> None:
+    """Land DAYS of real files and watch them become lake tables, warehouse tables and dbt models."""
+    from rich.console import Console
+
+    from datalake_assets.cli.platform import interruptible, running_platform
+    from datalake_assets.sandbox.state import StateFolder
+
+    console = Console(highlight=False)
+    begin = time.monotonic()
+    StateFolder(state).delete()
+    try:
+        with interruptible(), running_platform(state, console, free_ports=True) as platform:
+            report = Report(seconds={"start": round(time.monotonic() - begin, 1)})
+            watch = _land(days, report, console)
+            _wait(watch, platform, console, days)
+            _collect(watch, report)
+            report.seconds["total"] = round(time.monotonic() - begin, 1)
+    except KeyboardInterrupt:
+        raise click.ClickException("interrupted; every process of the demo has ended") from None
+    _show(report, console, state)
+    if json_file:
+        json_file.write_text(json.dumps(asdict(report), indent=2, default=str) + "\n", encoding="utf-8")
+
+
+def _land(days: int, report: Report, console: "Console") -> "Watch":
+    from datalake_assets.accounts.sessions import session
+    from datalake_assets.cli.progress import build_watch
+    from datalake_assets.sandbox.samples import land
+
+    account = session("flights")
+    begin = time.monotonic()
+    landed = land(account.client("s3"), account.account.raw_bucket, days=days)
+    report.seconds["land"] = round(time.monotonic() - begin, 1)
+    report.files = len(landed)
+    console.print(
+        f"[green]✓[/] landed {len(landed)} files in s3://{account.account.raw_bucket} "
+        f"[dim]{report.seconds['land']:.1f} s[/]; from here on everything happens by itself"
+    )
+    return build_watch("flights", landed)
+
+
+def _wait(watch: "Watch", platform: "Platform", console: "Console", days: int) -> None:
+    """Show progress until everything is built.
+
+    Raises:
+        DemoFailed: a run failed (with its error), or time ran out (with what is missing).
+        Unavailable: one of the platform's processes ended.
+    """
+    import dagster as dg
+
+    from datalake_assets.cli.history import History
+    from datalake_assets.cli.progress import shown_progress
+
+    deadline = time.monotonic() + BASE_DEADLINE_SECONDS + days * SECONDS_PER_DAY_LANDED
+    instance = dg.DagsterInstance.from_config(str(platform.dagster.home))
+    watch.history = History(instance)
+    with shown_progress(console, watch) as refresh:
+        while not watch.is_done():
+            platform.supervisor.check()
+            platform.sandbox.supervisor.check()
+            if failed := watch.history.failed_runs():
+                first = failed[0]
+                raise DemoFailed(
+                    f"the run of {first.job} failed: {first.message}",
+                    where=f"run {first.run_id}",
+                    todo=f"`datalake dev --state {platform.sandbox.state.path}` shows it in the UI",
+                )
+            if time.monotonic() > deadline:
+                raise DemoFailed(
+                    f"not everything was built in time; missing: {', '.join(watch.missing())}",
+                    todo=f"The logs are in {platform.dagster.home / 'logs'}",
+                )
+            refresh()
+            time.sleep(0.5)
+        refresh()
+
+
+def _collect(watch: "Watch", report: Report) -> None:
+    """Count what was built: the lake from Dagster's history, the warehouse by asking it."""
+    from datalake_assets.accounts.secrets import warehouse_secret
+    from datalake_assets.warehouse.connection import connect
+
+    report.seconds |= watch.stage_seconds()
+    report.runs = len(watch.history.runs())
+    report.dbt_models = len(watch.models)
+    with connect(warehouse_secret("flights")) as connection, connection.cursor() as cursor:
+        for table in watch.tables:
+            built = watch.history.built(table.lake_key)
+            cursor.execute(f"select count(*) from {table.warehouse_table}")  # a validated identifier of our YAML
+            row = {
+                "table": table.warehouse_table,
+                "files": table.files,
+                "partitions": len(built),
+                "rows_in": sum(int(each.metadata["rows_in"]) for each in built.values()),
+                "rows_published": sum(each.rows for each in built.values()),
+                "rows_quarantined": sum(int(each.metadata["rows_quarantined"]) for each in built.values()),
+                "redshift_rows": int(cursor.fetchone()[0]),
+            }
+            report.tables.append(row)
+        cursor.execute(QUERY)
+        columns = [column[0] for column in cursor.description]
+        report.query = {
+            "title": QUERY_TITLE,
+            "sql": QUERY,
+            "columns": columns,
+            "rows": [list(r) for r in cursor.fetchall()],
+        }
+    for name in ("rows_in", "rows_published", "rows_quarantined", "partitions", "redshift_rows"):
+        setattr(report, name, sum(int(row[name]) for row in report.tables))
+    for row in report.tables:
+        if (
+            row["redshift_rows"] != row["rows_published"]
+            or row["rows_in"] != row["rows_published"] + row["rows_quarantined"]
+        ):
+            raise DemoFailed(f"the counts of {row['table']} do not agree: {row}")
+
+
+def _show(report: Report, console: "Console", state: Path) -> None:
+    from rich.table import Table
+
+    table = Table(title="What was built", title_justify="left", title_style="bold", show_footer=True)
+    names = ("files", "partitions", "rows_in", "rows_published", "rows_quarantined", "redshift_rows")
+    totals = {name: getattr(report, name) for name in names}
+    table.add_column("table", footer="total")
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="right", footer=f"{totals[name]:,}")
+    for row in report.tables:
+        table.add_row(row["table"], *[f"{row[name]:,}" for name in names])
+    console.print()
+    console.print(table)
+    stages = "  ".join(f"{name} {value:.1f}" for name, value in report.seconds.items())
+    console.print(f"{report.dbt_models} dbt models, {report.runs} runs; seconds: {stages}\n")
+    answer = Table(title=report.query["title"], title_justify="left", title_style="bold")
+    for column in report.query["columns"]:
+        answer.add_column(column.replace("_", " "), justify="left" if column.startswith("weather") else "right")
+    for values in report.query["rows"]:
+        answer.add_row(*["" if value is None else str(value) for value in values])
+    console.print(answer)
+    console.print("\nNext:")
+    console.print(f"  .venv/bin/datalake dev --state {state}   [dim]look at all of this in the Dagster UI[/]")
+    console.print("  make demo DAYS=365                         [dim]the whole year[/]")
+    console.print("  make dev                                   [dim]a platform of your own, until Ctrl-C[/]")
