@@ -1,0 +1,113 @@
+"""Where moto differs from AWS in a way that the platform would notice, and where it is slow for no reason."""
+
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any
+
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.exceptions import JsonRESTError
+from moto.core.model_instances import model_data
+from moto.glue.responses import GlueResponse
+from moto.s3 import notifications
+from moto.s3.models import FakeBucket, S3Backend, s3_backends
+from moto.sqs.models import Message, Queue, SQSBackend
+
+
+class ConcurrentModification(JsonRESTError):
+    """Glue's answer to an update of a table version that is not the current one any more."""
+
+    def __init__(self) -> None:
+        super().__init__("ConcurrentModificationException", "Update table failed due to concurrent modifications.")
+
+
+def apply(release: Callable[[], None], acquire: Callable[[], None]) -> None:
+    """Mend moto in this process.
+
+    Args:
+        release, acquire: the server's lock, which a long poll of a queue must not hold while it waits.
+    """
+    _forget_instances()
+    _check_table_version()
+    _number_the_events()
+    _wait_without_the_lock(release, acquire)
+    _keep_accounts_apart()
+    SQSBackend.is_message_valid_based_on_retention_period = _is_retained
+
+
+class _Forgetful(list[Any]):
+    def append(self, _: object) -> None:
+        return
+
+
+def _forget_instances() -> None:
+    # moto lists every instance it ever made, overwritten objects with their bytes included, for its own web page.
+    for classes in model_data.values():
+        for model in classes.values():
+            model.instances_tracked = _Forgetful()  # type: ignore[attr-defined]
+
+
+def _check_table_version() -> None:
+    update = GlueResponse.update_table
+
+    def update_table(self: GlueResponse) -> Any:
+        if expected := self.parameters.get("VersionId"):
+            table = self.glue_backend.get_table(
+                self.parameters.get("DatabaseName"), self.parameters["TableInput"].get("Name")
+            )
+            if str(table._current_version) != str(expected):
+                raise ConcurrentModification
+        return update(self)
+
+    GlueResponse.update_table = update_table
+
+
+def _number_the_events() -> None:
+    # Hexadecimal and growing, as S3 promises for the events of one key, also over a restart.
+    numbers = itertools.count(time.time_ns())
+    make = notifications._get_s3_event
+
+    def make_event(event_name: str, bucket: Any, key: Any, notification_id: str) -> dict[str, list[dict[str, Any]]]:
+        event = make(event_name, bucket, key, notification_id)
+        described = event["Records"][0]["s3"]["object"]
+        described["sequencer"] = f"{next(numbers):018X}"
+        if bucket.is_versioned:
+            described["versionId"] = key.version_id
+        return event
+
+    notifications._get_s3_event = make_event
+
+
+def _keep_accounts_apart() -> None:
+    # moto lets everybody into every bucket or nobody. As on AWS, an account gets into another's bucket when the
+    # bucket's policy names it; the platform's own account gets into all, so that the gateway can read for COPY.
+    get = S3Backend.get_bucket
+
+    def get_bucket(self: S3Backend, bucket_name: str) -> FakeBucket:
+        if bucket_name not in self.buckets and bucket_name in s3_backends.bucket_accounts:
+            partition, owner = s3_backends.bucket_accounts[bucket_name]
+            bucket: FakeBucket = s3_backends[owner][partition].buckets[bucket_name]
+            if self.account_id == DEFAULT_ACCOUNT_ID or self.account_id.encode() in (bucket.policy or b""):
+                return bucket
+        return get(self, bucket_name)
+
+    S3Backend.get_bucket = get_bucket
+
+
+def _wait_without_the_lock(release: Callable[[], None], acquire: Callable[[], None]) -> None:
+    wait = Queue.wait_for_messages
+
+    def wait_for_messages(self: Queue, timeout: int) -> None:
+        release()
+        try:
+            wait(self, timeout)
+        finally:
+            acquire()
+
+    Queue.wait_for_messages = wait_for_messages
+
+
+def _is_retained(self: SQSBackend, queue_name: str, message: Message) -> bool:
+    # The original reads all attributes of the queue for it, which counts all messages three times for each message.
+    period: int = self.get_queue(queue_name).message_retention_period  # type: ignore[attr-defined]
+    return bool(period + message.sent_timestamp / 1000 > time.time())  # type: ignore[operator]

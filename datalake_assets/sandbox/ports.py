@@ -1,0 +1,60 @@
+"""Ports of 127.0.0.1: who has one, and which are free."""
+
+import socket
+from collections.abc import Iterable
+
+from datalake_assets.errors import Unavailable
+
+LOCALHOST = "127.0.0.1"
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind((LOCALHOST, 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def is_listening(port: int) -> bool:
+    """True if a TCP connection to the port is accepted."""
+    try:
+        socket.create_connection((LOCALHOST, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def require_free(ports: Iterable[tuple[str, int]]) -> None:
+    """Raise `Unavailable` for the first port, given with what it is for, that another process listens on."""
+    for purpose, port in ports:
+        with socket.socket() as probe:
+            # As the servers themselves bind: a connection that lingers after its server's end is no obstacle.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((LOCALHOST, port))
+            except OSError as error:
+                raise Unavailable(
+                    f"port {port}, which is for {purpose}, is in use by {_owner(port)}",
+                    where=LOCALHOST,
+                    expected="a free port",
+                    todo="Stop that process, or choose other ports with `datalake sandbox start --port-base N`",
+                ) from error
+
+
+def _owner(port: int) -> str:
+    import psutil
+
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+                process = psutil.Process(connection.pid)
+                command = " ".join(process.cmdline())[:120] or process.name()
+                return f"process {connection.pid} ({command})"
+    except psutil.Error:
+        pass  # another user's process: its port shows, its name does not
+    return "another process"

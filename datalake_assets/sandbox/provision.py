@@ -1,0 +1,157 @@
+"""What the registry says each account has, made in the sandbox's AWS; repeating it changes nothing.
+
+Everything is done with the account's own credentials, from its assumed role, so that what lands where is what a
+deployment would see.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from datalake_assets.accounts.registry import Account, Registry
+
+VISIBILITY_SECONDS = 120  # longer than a sensor's tick takes from receiving to deleting
+MAX_RECEIVES = 5
+RETENTION_SECONDS = 14 * 24 * 3600
+EVENTS = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
+DEAD_LETTERS_SUFFIX = "-dead-letters"
+
+
+def provision(
+    registry: Registry, environment: Mapping[str, str], warehouse: Mapping[str, object], webhook_url: str
+) -> None:
+    """Make every account's buckets, queues, notification, role, Glue database and secrets.
+
+    Args:
+        environment: the sandbox's `AWS_*` variables.
+        warehouse: the warehouse secret's content.
+        webhook_url: where alerts go.
+    """
+    import boto3
+    import botocore.config
+
+    core = boto3.Session(region_name=registry.platform.region)
+    config = botocore.config.Config(retries={"mode": "standard", "max_attempts": 3}, max_pool_connections=8)
+    endpoint = environment["AWS_ENDPOINT_URL"]
+    platform = {
+        "aws_access_key_id": environment["AWS_ACCESS_KEY_ID"],
+        "aws_secret_access_key": environment["AWS_SECRET_ACCESS_KEY"],
+    }
+
+    def client(service: str, region: str, credentials: Mapping[str, str]) -> Any:
+        # One session for all: it reads each service's description from disk once.
+        return core.client(service, region_name=region, endpoint_url=endpoint, config=config, **credentials)
+
+    sts = client("sts", registry.platform.region, platform)
+    # Sessions are not safe to make clients in parallel: make them here, use them in threads.
+    work: list[Callable[[], None]] = []
+    secrets = client("secretsmanager", registry.platform.region, platform)
+    work.append(lambda: _secret(secrets, registry.platform.alerts_secret, {"webhook_url": webhook_url}))
+    for account in registry:
+        found = sts.assume_role(RoleArn=account.role, RoleSessionName="datalake-sandbox")["Credentials"]
+        credentials = {
+            "aws_access_key_id": found["AccessKeyId"],
+            "aws_secret_access_key": found["SecretAccessKey"],
+            "aws_session_token": found["SessionToken"],
+        }
+        s3, sqs, glue, iam, own_secrets = (
+            client(service, account.region, credentials)
+            for service in ("s3", "sqs", "glue", "iam", "secretsmanager")
+        )
+        work += [
+            lambda s3=s3, sqs=sqs, account=account: _buckets_and_queue(s3, sqs, account),  # type: ignore[misc]
+            lambda glue=glue, account=account: _database(glue, account),  # type: ignore[misc]
+            lambda iam=iam, account=account: _role(iam, account, registry.platform.id),  # type: ignore[misc]
+            lambda own=own_secrets, account=account: _secret(own, account.warehouse_secret, warehouse),  # type: ignore[misc]
+        ]
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(each) for each in work]:
+            done.result()
+
+
+def _buckets_and_queue(s3: Any, sqs: Any, account: Account) -> None:
+    for bucket in (account.raw_bucket, account.lake_bucket):
+        _bucket(s3, bucket, account.region)
+    queue_arn = _queue(sqs, account)
+    wanted = [{"Id": "arrivals", "QueueArn": queue_arn, "Events": EVENTS}]
+    found = s3.get_bucket_notification_configuration(Bucket=account.raw_bucket).get("QueueConfigurations")
+    # Setting it sends a test event into the queue: only when there is something to set.
+    if found != wanted:
+        s3.put_bucket_notification_configuration(
+            Bucket=account.raw_bucket, NotificationConfiguration={"QueueConfigurations": wanted}
+        )
+
+
+def _bucket(s3: Any, name: str, region: str) -> None:
+    # The one region that must not be named is the API's own default.
+    location = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    try:
+        s3.create_bucket(Bucket=name, **location)
+    except s3.exceptions.BucketAlreadyOwnedByYou:
+        return
+
+
+def _queue(sqs: Any, account: Account) -> str:
+    name = account.arrivals_queue
+    common = {"MessageRetentionPeriod": str(RETENTION_SECONDS)}
+    sqs.create_queue(QueueName=name + DEAD_LETTERS_SUFFIX, Attributes=common)
+    prefix = f"arn:aws:sqs:{account.region}:{account.id}:{name}"
+    redrive = {"deadLetterTargetArn": prefix + DEAD_LETTERS_SUFFIX, "maxReceiveCount": MAX_RECEIVES}
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "bucket",
+                "Effect": "Allow",
+                "Principal": {"Service": "s3.amazonaws.com"},
+                "Action": "sqs:SendMessage",
+                "Resource": prefix,
+                "Condition": {"ArnEquals": {"aws:SourceArn": f"arn:aws:s3:::{account.raw_bucket}"}},
+            }
+        ],
+    }
+    sqs.create_queue(
+        QueueName=name,
+        Attributes={
+            **common,
+            "VisibilityTimeout": str(VISIBILITY_SECONDS),
+            "RedrivePolicy": json.dumps(redrive),
+            "Policy": json.dumps(policy),
+        },
+    )
+    return prefix
+
+
+def _database(glue: Any, account: Account) -> None:
+    try:
+        glue.create_database(DatabaseInput={"Name": account.glue_database})
+    except glue.exceptions.AlreadyExistsException:
+        return
+
+
+def _role(iam: Any, account: Account, platform_id: str) -> None:
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": f"arn:aws:iam::{platform_id}:root"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+    path, _, name = account.role.split(":role", 1)[1].rpartition("/")
+    try:
+        iam.create_role(RoleName=name, Path=f"{path}/", AssumeRolePolicyDocument=json.dumps(trust))
+    except iam.exceptions.EntityAlreadyExistsException:
+        return
+
+
+def _secret(secrets: Any, name: str, content: Mapping[str, object]) -> None:
+    text = json.dumps(content)
+    try:
+        if secrets.get_secret_value(SecretId=name)["SecretString"] != text:
+            secrets.put_secret_value(SecretId=name, SecretString=text)
+    except secrets.exceptions.ResourceNotFoundException:
+        secrets.create_secret(Name=name, SecretString=text)
