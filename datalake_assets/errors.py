@@ -16,6 +16,7 @@ A permanent failure comes back with the same input: a person mends the cause. A 
     │   ├── AuditFailed               a blocking check failed; the old version stays published
     │   ├── ManifestMismatch          an object of a version is missing or has another checksum
     │   ├── RowCountMismatch          the warehouse counted other rows than the lake published
+    │   ├── StatementFailed           the warehouse refused a statement for what it says; the message has its SQLSTATE
     │   ├── AccessDenied              a credential, role or grant is missing or wrong
     │   └── Unsupported               something the sandbox or the platform does not do
     └── TransientError
@@ -113,6 +114,10 @@ class ManifestMismatch(PermanentError):
 
 class RowCountMismatch(PermanentError):
     """The warehouse counted other rows than the lake published."""
+
+
+class StatementFailed(PermanentError):
+    """The warehouse refused a statement for what it says; the message names the SQLSTATE."""
 
 
 class AccessDenied(PermanentError):
