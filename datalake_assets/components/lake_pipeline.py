@@ -11,13 +11,14 @@ import dagster as dg
 from pydantic import BaseModel
 
 from datalake_assets.accounts.registry import registry
+from datalake_assets.arrivals.partitions import Daily, PartitionKind, Unpartitioned
 from datalake_assets.arrivals.pattern import KeyPattern
 from datalake_assets.components.pipeline_spec import PipelineSpec
 from datalake_assets.ingest.pipeline import Pipeline
 from datalake_assets.names import qualified
 
 if TYPE_CHECKING:
-    from datalake_assets.arrivals.sensor import ArrivalSource
+    from datalake_assets.arrivals.sources import ArrivalSource
 
 QUARANTINE_CHECK = "quarantine"
 
@@ -53,7 +54,7 @@ def build_pipeline(location: str, spec: PipelineSpec) -> Pipeline:
     return Pipeline(
         location=location,
         name=spec.name,
-        pattern=KeyPattern.parse(spec.source.s3),
+        pattern=KeyPattern.parse(spec.source.s3, _partition_kind(spec)),
         mapping=spec.mapping(),
         owner=spec.owner,
         description=spec.description or "",
@@ -72,9 +73,15 @@ def build_partitions(spec: PipelineSpec) -> dg.PartitionsDefinition[str] | None:
     return dg.DailyPartitionsDefinition(spec.partitions.daily.isoformat(), end_date=end.isoformat() if end else None)
 
 
+def _partition_kind(spec: PipelineSpec) -> PartitionKind:
+    if spec.partitions is None:
+        return Unpartitioned()
+    return Daily(start=spec.partitions.daily, end=spec.partitions.end)
+
+
 def build_arrival_source(location: str, spec: PipelineSpec) -> "ArrivalSource":
     """What the location's arrival sensor needs of a declared pipeline."""
-    from datalake_assets.arrivals.sensor import ArrivalSource
+    from datalake_assets.arrivals.sources import ArrivalSource
 
     pipeline = build_pipeline(location, spec)
     return ArrivalSource(
@@ -82,8 +89,9 @@ def build_arrival_source(location: str, spec: PipelineSpec) -> "ArrivalSource":
         table=pipeline.name,
         pattern=pipeline.pattern,
         settle_seconds=spec.trigger.arrivals.settle,
-        raw_key=pipeline.raw_key,
-        job_name=job_name(spec),
+        asset_key=tuple(pipeline.raw_key),
+        lake_asset_key=tuple(pipeline.lake_key),
+        target=job_name(spec),
     )
 
 

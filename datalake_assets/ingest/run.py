@@ -21,17 +21,19 @@ from pathlib import Path
 from datalake_assets.accounts.sessions import AccountSession, session
 from datalake_assets.accounts.settings import settings
 from datalake_assets.arrivals.ledger import Ledger
-from datalake_assets.arrivals.listing import RawObject, list_partition
+from datalake_assets.arrivals.listing import list_partition
+from datalake_assets.arrivals.sources import RawObject
 from datalake_assets.catalog.glue import GlueTable
 from datalake_assets.catalog.manifest import Manifest, RawInput, RowCounts, read_manifest, redshift_manifest
 from datalake_assets.catalog.publish import publish_partitions
 from datalake_assets.catalog.upload import LocalFile, upload_versions
 from datalake_assets.catalog.versions import Version, new_version_id
-from datalake_assets.database import engine
 from datalake_assets.errors import ConfigurationError, NoObjects, PlatformError, TooManyBadRows
 from datalake_assets.ingest.pipeline import Pipeline
 from datalake_assets.ingest.stage import stage
-from datalake_assets.mapping.duckdb_engine import MappingResult, map_files
+from datalake_assets.mapping.duckdb_engine import map_files
+from datalake_assets.mapping.result import MappingResult, require_few_bad_rows
+from datalake_assets.mapping.spec import QUARANTINE_COLUMNS
 from datalake_assets.names import UNPARTITIONED
 
 log = logging.getLogger(__name__)
@@ -181,6 +183,7 @@ def _prepare(pipeline: Pipeline, account: AccountSession, partition: str, folder
         out,
         memory_limit=_share(settings().memory_limit, workers),
         threads=max(1, (os.cpu_count() or 1) // workers),
+        fail_on_bad_rows=False,  # what was set aside is published for inspection first
     )
     shutil.rmtree(raw)
     return _Prepared(partition, objects, result, folder, time.monotonic() - begin)
@@ -209,7 +212,7 @@ def _publish(
             bucket,
             pipeline.name,
             version,
-            {each.partition: [LocalFile(f.path, f.row_count) for f in each.result.good_files] for each in good},
+            {each.partition: _local_files(each.result.good_files) for each in good},
         )
         manifests = [_manifest(pipeline, each, versions[each.partition], _counts(each.result), run_id) for each in good]
         switches = publish_partitions(tables.lake, manifests) if manifests else {}
@@ -218,7 +221,7 @@ def _publish(
         yield from (Failed(each.partition, error) for each in prepared)
         return
     each_seconds = (time.monotonic() - begin) / len(prepared)
-    ledger = Ledger(engine())
+    ledger = Ledger()
     for partition, refusal in refused.items():
         result = by_partition[partition].result
         yield Failed(partition, refusal, _counts(result), _reasons(result))
@@ -337,7 +340,10 @@ class _Tables:
             table.bucket,
             table.name,
             version,
-            {each.partition: [LocalFile(f.path, f.row_count) for f in each.result.quarantine_files] for each in wanted},
+            {
+                each.partition: _local_files(each.result.quarantine_files or [_empty_quarantine(each.folder)])
+                for each in wanted
+            },
         )
         manifests = []
         for each in wanted:
@@ -405,8 +411,11 @@ def _reasons(result: MappingResult) -> tuple[tuple[str, int], ...]:
 
 
 def _too_many(pipeline: Pipeline, each: _Prepared) -> TooManyBadRows | None:
-    where = f"{'/'.join(pipeline.lake_key)}{f' partition {each.partition}' if each.partition != UNPARTITIONED else ''}"
-    return each.result.refusal(pipeline.mapping.bad_rows, where=where)
+    try:
+        require_few_bad_rows(each.result, pipeline.mapping.bad_rows)
+    except TooManyBadRows as error:
+        return error
+    return None
 
 
 def _share(limit: str, workers: int) -> str:

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datalake_assets.arrivals.listing import RawObject
+from datalake_assets.arrivals.sources import RawObject
 from datalake_assets.errors import AccessDenied, ConcurrentChange, Unavailable
-from datalake_assets.mapping.staged import StagedFile
+from datalake_assets.mapping.raw_files import StagedFile
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -35,7 +35,7 @@ def _download(s3: "S3Client", raw: RawObject, folder: Path, number: int) -> Stag
     # The number keeps two keys with one file name apart; the suffix tells the reader the compression.
     path = folder / f"{number:05d}-{raw.key.rsplit('/', 1)[-1][-100:]}"
     try:
-        answer = s3.get_object(Bucket=raw.bucket, Key=raw.key, IfMatch=raw.etag)
+        answer = s3.get_object(Bucket=raw.bucket, Key=raw.key, IfMatch=f'"{raw.etag}"')
         with path.open("wb") as file:
             shutil.copyfileobj(answer["Body"], file, COPY_BYTES)
     except ClientError as error:
