@@ -1,4 +1,4 @@
-"""S3 and Glue of one account on an in-process moto server, empty for each test."""
+"""S3 and Glue of one account on a moto server of this process, empty for each test."""
 
 import os
 from collections.abc import Iterator
@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -66,17 +65,20 @@ def _aws_environment(moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Ite
     sessions._platform_sts.cache_clear()
 
 
-# Clients take half a second to make: one session serves all tests, the server forgets everything between them.
+# Clients take half a second to make, and moto forgets assumed roles when it is reset: one session serves all tests.
 SESSION = AccountSession(ACCOUNT)
 
 
 @pytest.fixture
-def session(_aws_environment: None, moto_endpoint: str) -> AccountSession:
-    httpx.post(f"{moto_endpoint}/moto-api/reset").raise_for_status()
-    SESSION.client("s3").create_bucket(
-        Bucket=ACCOUNT.lake_bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
-    )
-    SESSION.client("glue").create_database(DatabaseInput={"Name": ACCOUNT.glue_database})
+def session(_aws_environment: None) -> AccountSession:
+    s3, glue = SESSION.client("s3"), SESSION.client("glue")
+    try:
+        glue.delete_database(Name=ACCOUNT.glue_database)
+    except glue.exceptions.EntityNotFoundException:
+        s3.create_bucket(Bucket=ACCOUNT.lake_bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    glue.create_database(DatabaseInput={"Name": ACCOUNT.glue_database})
+    for item in s3.list_objects_v2(Bucket=ACCOUNT.lake_bucket).get("Contents", []):
+        s3.delete_object(Bucket=ACCOUNT.lake_bucket, Key=item["Key"])
     return SESSION
 
 
@@ -107,7 +109,8 @@ class Lake:
         for number in range(count):
             part = rows[number::count]
             path = folder / f"part-{number:05d}.parquet"
-            schema = pa.schema([pa.field("carrier", pa.string()), pa.field("delay", pa.int64())])
+            columns: Any = [("carrier", pa.string()), ("delay", pa.int64())]
+            schema = pa.schema(columns)
             pq.write_table(pa.Table.from_pylist(part, schema=schema), path)
             made.append(LocalFile(path, len(part)))
         return made
