@@ -45,6 +45,7 @@ arrival_object = Table(
     Column("version_id", Text),
     Column("event_at", Moment, nullable=False),  # S3's own time of this state
     Column("sequencer", ByteText),  # S3's order of one key's events; only in notifications
+    Column("listed_at", Moment),  # set while the state comes from a listing: true since then at the latest
     Column("is_deleted", Boolean, nullable=False),
     Column("origin", Text, nullable=False),  # event | sweep | run: who told us
     Column("changed_seq", BigInteger, nullable=False),
@@ -66,6 +67,7 @@ arrival_history = Table(
     Column("version_id", Text),
     Column("event_at", Moment, nullable=False),
     Column("sequencer", ByteText),
+    Column("listed_at", Moment),
     Column("is_deleted", Boolean, nullable=False),
     Column("origin", Text, nullable=False),
     Column("changed_seq", BigInteger, nullable=False),
@@ -81,7 +83,10 @@ arrival_partition = Table(
     Column("source_id", Text, nullable=False),
     Column("partition", Text, nullable=False),
     Column("changed_seq", BigInteger, nullable=False),
-    Column("first_changed_at", Moment, nullable=False),
+    Column("objects", BigInteger, nullable=False),  # kept with every change, so that nobody has to count
+    Column("bytes", BigInteger, nullable=False),
+    Column("newest_event_at", Moment, nullable=False),
+    Column("first_changed_at", Moment, nullable=False),  # of the changes since it was last clean
     Column("last_changed_at", Moment, nullable=False),
     Column("requested_seq", BigInteger),  # the change that the last request was made for
     Column("requested_at", Moment),
@@ -102,6 +107,7 @@ arrival_dead_letter = Table(
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("fingerprint", Text, nullable=False),
     Column("location", Text, nullable=False),
+    Column("source_id", Text),  # the source whose prefix the key has, when there is one
     Column("kind", Text, nullable=False),  # unexpected_key | poison_message
     Column("bucket", Text),
     Column("key", ByteText),

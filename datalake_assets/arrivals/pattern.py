@@ -1,0 +1,160 @@
+"""Key patterns: which S3 keys belong to a source, and to which of its partitions."""
+
+import re
+from dataclasses import dataclass, field
+
+from datalake_assets.arrivals.partitions import AnyKey, PartitionKind, Unpartitioned
+from datalake_assets.errors import ConfigurationError
+from datalake_assets.names import UNPARTITIONED
+
+MAX_KEY_BYTES = 1024  # the limit of S3
+
+_TOKEN = re.compile(r"\*\*+/?|\*|\{[^{}/]*\}|[{}]")
+_TIME_FIELDS = {"%Y": r"\d{4}", "%m": r"\d{2}", "%d": r"\d{2}"}
+_GROUPS = {"%Y": "year", "%m": "month", "%d": "day"}
+# What uploads and Hadoop call a file that is not one yet. Files with such names become arrivals when they are renamed.
+_TEMPORARY_SUFFIXES = (".tmp", ".part", ".partial", ".filepart", ".inprogress", "._COPYING_")
+
+
+def is_ignored(key: str) -> bool:
+    """Whether a key is a marker, a folder or a temporary name: no data, and no mistake either.
+
+    That is a last segment which is empty, starts with `_` or `.`, or ends like `.tmp`; and whatever is below Hadoop's
+    `_temporary/`.
+    """
+    *folders, name = key.split("/")
+    return name == "" or name[0] in "_." or name.endswith(_TEMPORARY_SUFFIXES) or "_temporary" in folders
+
+
+@dataclass(frozen=True)
+class KeyPattern:
+    """A parsed pattern such as `flights/dt={partition}/*.csv.gz`.
+
+    `*` stands for anything within one path segment, `**` for anything over segments, `**/` also for no folder at all.
+    `{partition}` stands for the partition key, or `{%Y}`, `{%m}` and `{%d}` for the parts of its date, in any order and
+    place. A pattern without them is that of a table without partitions. All other characters stand for themselves.
+    """
+
+    text: str
+    partitions: PartitionKind
+    _parts: tuple[tuple[str, str], ...] = field(repr=False, compare=False)  # (kind, text): literal, field, wildcard
+    _regex: re.Pattern[str] = field(repr=False, compare=False)
+
+    @classmethod
+    def parse(cls, text: str, partitions: PartitionKind | None = None) -> "KeyPattern":
+        """Parse a pattern; `partitions` says which texts are partition keys.
+
+        Raises:
+            ConfigurationError: the pattern cannot match any key, names an unknown field, or does not fit `partitions`.
+        """
+        parts = _split(text)
+        fields = [value for kind, value in parts if kind == "field"]
+        _check(text, fields, partitions)
+        if partitions is None:
+            partitions = AnyKey() if fields else Unpartitioned()
+        return cls(text, partitions, tuple(parts), re.compile(_regex_of(parts), re.DOTALL))
+
+    @property
+    def is_partitioned(self) -> bool:
+        return any(kind == "field" for kind, _ in self._parts)
+
+    def match(self, key: str) -> str | None:
+        """Return the partition that `key` belongs to, `UNPARTITIONED` for a table without, None if to none.
+
+        Markers and temporary names belong to none; `is_ignored` tells them from unexpected keys.
+        """
+        if is_ignored(key) or (partition := self._partition(key)) is None:
+            return None
+        return partition if self.partitions.refusal(partition) is None else None
+
+    def refusal(self, key: str) -> str | None:
+        """Say why a key below this pattern's prefix does not match, or None if it does."""
+        if (partition := self._partition(key)) is None:
+            return f"it does not look like {self.text}"
+        return self.partitions.refusal(partition)
+
+    def prefix(self, partition: str | None = None) -> str:
+        """Return the longest literal start of all keys of a partition, or of all partitions: what to list."""
+        found = ""
+        for kind, value in self._parts:
+            if kind == "literal":
+                found += value
+            elif kind == "field" and partition is not None:
+                found += _filled(value, partition)
+            else:
+                break
+        return found
+
+    def _partition(self, key: str) -> str | None:
+        found = self._regex.fullmatch(key)
+        if found is None:
+            return None
+        groups = found.groupdict()
+        if "partition" in groups:
+            return groups["partition"]
+        return "{year}-{month}-{day}".format(**groups) if groups else UNPARTITIONED
+
+
+def _split(text: str) -> list[tuple[str, str]]:
+    parts: list[tuple[str, str]] = []
+    end = 0
+    for token in _TOKEN.finditer(text):
+        if token.start() > end:
+            parts.append(("literal", text[end : token.start()]))
+        end, value = token.end(), token.group()
+        if value in "{}":
+            raise ConfigurationError(f"the key pattern {text!r} has a single {value}", expected="{partition}")
+        if value[0] == "{":
+            parts.append(("field", value[1:-1]))
+        else:
+            parts.append(("wildcard", re.sub(r"\*\*+", "**", value)))
+    if end < len(text):
+        parts.append(("literal", text[end:]))
+    return parts
+
+
+def _check(text: str, fields: list[str], partitions: PartitionKind | None) -> None:
+    """Refuse a pattern that can never match or that does not tell the partition."""
+
+    def wrong(found: str, expected: str) -> ConfigurationError:
+        return ConfigurationError(f"the key pattern {text!r} {found}", expected=expected)
+
+    allowed = "{partition} once, or each of {%Y}, {%m} and {%d}"
+    if unknown := [name for name in fields if name != "partition" and name not in _TIME_FIELDS]:
+        raise wrong(f"has the unknown field {{{unknown[0]}}}", allowed)
+    if fields and fields != ["partition"] and set(fields) != set(_TIME_FIELDS):
+        raise wrong(f"has the fields {fields}", allowed)
+    if not text or text.startswith(("/", "s3:")):
+        raise wrong("does not start like a key", "a key within the bucket, such as flights/dt={partition}/*.csv.gz")
+    if len(text.encode()) > MAX_KEY_BYTES:
+        raise wrong("is longer than a key can be", f"at most {MAX_KEY_BYTES} bytes")
+    if is_ignored(text):
+        raise wrong("matches only names that are ignored", "a last segment that does not start with _ or .")
+    if partitions is not None and isinstance(partitions, Unpartitioned) == bool(fields):
+        raise wrong(
+            "does not fit the pipeline's partitions",
+            allowed if not fields else "no field, because the table has no partitions",
+        )
+
+
+def _regex_of(parts: list[tuple[str, str]]) -> str:
+    regex, seen = "", set()
+    for kind, value in parts:
+        if kind == "literal":
+            regex += re.escape(value)
+        elif kind == "wildcard":
+            regex += {"*": "[^/]*", "**": ".*", "**/": "(?:.*/)?"}[value]
+        elif value == "partition":
+            regex += "(?P<partition>[^/]+?)"
+        elif value in seen:
+            regex += f"(?P={_GROUPS[value]})"
+        else:
+            seen.add(value)
+            regex += f"(?P<{_GROUPS[value]}>(?a:{_TIME_FIELDS[value]}))"
+    return regex
+
+
+def _filled(name: str, partition: str) -> str:
+    if name == "partition":
+        return partition
+    return dict(zip(_TIME_FIELDS, partition.split("-"), strict=True))[name]
