@@ -98,7 +98,7 @@ def build_dbt_definitions(location: str, project_dir: Path) -> dg.Definitions:
         executor_def=dg.in_process_executor,
         description="Build the selected dbt models and run their tests.",
     )
-    return dg.Definitions(assets=[models], jobs=[job], executor=dg.in_process_executor)
+    return dg.Definitions(assets=[models], jobs=[job])
 
 
 def model_parents(definitions: dg.Definitions) -> dict[dg.AssetKey, frozenset[dg.AssetKey]]:
