@@ -1,23 +1,26 @@
 """Ports of 127.0.0.1: who has one, and which are free."""
 
+import random
 import socket
 from collections.abc import Iterable
 
 from datalake_assets.errors import Unavailable
 
 LOCALHOST = "127.0.0.1"
+TEST_PORTS = (20_000, 32_000)
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind((LOCALHOST, 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Return ports that nobody has now, from where the system takes none for outgoing connections."""
+    found: set[int] = set()
+    while len(found) < count:
+        port = random.randrange(*TEST_PORTS)
+        try:
+            _try(port)
+        except OSError:
+            continue
+        found.add(port)
+    return sorted(found)
 
 
 def is_listening(port: int) -> bool:
@@ -32,18 +35,22 @@ def is_listening(port: int) -> bool:
 def require_free(ports: Iterable[tuple[str, int]]) -> None:
     """Raise `Unavailable` for the first port, given with what it is for, that another process listens on."""
     for purpose, port in ports:
-        with socket.socket() as probe:
-            # As the servers themselves bind: a connection that lingers after its server's end is no obstacle.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((LOCALHOST, port))
-            except OSError as error:
-                raise Unavailable(
-                    f"port {port}, which is for {purpose}, is in use by {_owner(port)}",
-                    where=LOCALHOST,
-                    expected="a free port",
-                    todo="Stop that process, or choose other ports with `datalake sandbox start --port-base N`",
-                ) from error
+        try:
+            _try(port)
+        except OSError as error:
+            raise Unavailable(
+                f"port {port}, which is for {purpose}, is in use by {_owner(port)}",
+                where=LOCALHOST,
+                expected="a free port",
+                todo="Stop that process, or choose other ports with `datalake sandbox start --port-base N`",
+            ) from error
+
+
+def _try(port: int) -> None:
+    with socket.socket() as probe:
+        # As the servers themselves bind: a connection that lingers after its server's end is no obstacle.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((LOCALHOST, port))
 
 
 def _owner(port: int) -> str:
@@ -51,7 +58,7 @@ def _owner(port: int) -> str:
 
     try:
         for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            if connection.laddr and connection.laddr.port == port and connection.pid:
                 process = psutil.Process(connection.pid)
                 command = " ".join(process.cmdline())[:120] or process.name()
                 return f"process {connection.pid} ({command})"

@@ -25,8 +25,8 @@ from datalake_assets.sandbox.state import StateFolder, full_disk_explained
 from datalake_assets.sandbox.supervisor import ChildProcess, Supervisor
 
 SERVICES = {"postgres": "PostgreSQL", "aws": "AWS", "redshift": "the Redshift gateway", "inbox": "the alert inbox"}
-DEFAULT_PORT_BASE = 45431
-# Made up and good for nothing outside: whoever comes with a key that no role was assumed for is the platform.
+DEFAULT_PORT_BASE = 27431  # below the ports that systems take for outgoing connections
+# Made up, and good for nothing outside.
 ACCESS_KEY_ID = "AKIASANDBOXPLATFORM0"
 SECRET_ACCESS_KEY = "sandbox"
 
@@ -141,6 +141,7 @@ class Sandbox:
             [
                 *(sys.executable, "-m", "datalake_assets.sandbox.aws"),
                 *("--port", str(port), "--file", str(self.state.aws_file), "--account", registry().platform.id),
+                *("--access-key", ACCESS_KEY_ID),
             ],
             log_file=self.state.logs / "aws.log",
             env=self._child_environment(),

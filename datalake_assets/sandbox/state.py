@@ -231,23 +231,30 @@ class StateFolder:
         finally:
             os.close(fd)
 
+    def check_own(self) -> None:
+        """See that deleting is ours to do; an absent or empty folder is fine.
+
+        Raises:
+            ConfigurationError: the folder was not made by the sandbox.
+        """
+        entries = {entry.name for entry in self.path.iterdir()} if self.path.is_dir() else set()
+        if (self.path.exists() and not self.path.is_dir()) or (entries and not entries & {self.marker.name, "lock"}):
+            raise ConfigurationError(
+                "the folder was not made by the sandbox, so nothing in it is deleted",
+                where=str(self.path),
+                expected=f"the file {self.marker.name} or lock in it",
+            )
+
     def delete(self) -> list[str]:
         """Delete what the sandbox made here; return the names of other things, which stay with their folder.
 
         Raises:
             ConfigurationError: the folder is not the sandbox's.
         """
+        self.check_own()
         if not self.path.is_dir():
             return []
         entries = {entry.name for entry in self.path.iterdir()}
-        if not entries & {"sandbox-state.json", "passwords.json", "lock"}:
-            if not entries:
-                return []
-            raise ConfigurationError(
-                "the folder was not made by the sandbox, so nothing in it is deleted",
-                where=str(self.path),
-                expected="the file sandbox-state.json or passwords.json in it",
-            )
         elsewhere = self.path / "postgres-elsewhere"
         if elsewhere.exists():
             from datalake_assets.sandbox.postgres_place import delete_elsewhere

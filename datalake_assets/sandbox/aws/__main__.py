@@ -1,4 +1,4 @@
-"""`python -m datalake_assets.sandbox.aws --port N --file F --account ID`: the AWS of the sandbox."""
+"""`python -m datalake_assets.sandbox.aws --port N --file F --account ID --access-key KEY`: the AWS of the sandbox."""
 
 import argparse
 import os
@@ -10,12 +10,12 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--file", type=Path, required=True)
-    parser.add_argument("--account", required=True, help="whose credentials unknown access keys are")
+    parser.add_argument("--account", required=True, help="the platform's own account")
+    parser.add_argument("--access-key", required=True, help="the platform's access key id")
     options = parser.parse_args()
     for name in [name for name in os.environ if name.startswith(("AWS_", "MOTO_"))]:
         del os.environ[name]
     os.environ |= {
-        "MOTO_ACCOUNT_ID": options.account,
         "MOTO_PORT": str(options.port),
         "MOTO_S3_ALLOW_CROSSACCOUNT_ACCESS": "false",
         "MOTO_DISABLE_GLOBAL_CORS": "true",  # no web page shall read what is in here
@@ -27,12 +27,16 @@ def main() -> None:
         "AWS_DEFAULT_REGION": "us-east-1",
     }
 
+    import moto.core
+    import moto.core.models
+
+    # Who comes without a role is the platform. (MOTO_ACCOUNT_ID would put every role's requests there as well.)
+    # Set before the backends are imported: each takes a copy.
+    moto.core.models.DEFAULT_ACCOUNT_ID = moto.core.DEFAULT_ACCOUNT_ID = options.account
+
     from datalake_assets.sandbox.aws.server import serve
 
-    # moto has taken the default from it by now; left in place it would put every role's requests into that account.
-    del os.environ["MOTO_ACCOUNT_ID"]
-
-    serve(options.port, options.file)
+    serve(options.port, options.file, options.access_key)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ class Recorder:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._touched: dict[ResourceId, Body] = {}
-        self.is_broken = False
 
     def touch(self, resource: ResourceId, body: Body) -> None:
         self._touched[resource] = body
@@ -35,9 +34,7 @@ class Recorder:
         if not self._touched:
             return
         touched, self._touched = self._touched, {}
-        self.is_broken = True
         self._journal.write((resource, body()) for resource, body in touched.items())
-        self.is_broken = False
 
     def wrap(self, owner: type, method: str, touches: Callable[..., Iterable[Touch]]) -> None:
         """Make `owner.method` report `touches(self, *args, **kwargs)`.

@@ -8,7 +8,6 @@ import contextlib
 import io
 import os
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Iterable
@@ -22,11 +21,13 @@ from werkzeug.serving import ThreadedWSGIServer
 from datalake_assets.sandbox.aws import fidelity, glue, identity, s3, sqs
 from datalake_assets.sandbox.aws.journal import Journal
 from datalake_assets.sandbox.aws.recording import Recorder
+from datalake_assets.sandbox.aws.strangers import refuse_stranger
 from datalake_assets.sandbox.ports import LOCALHOST
 
 PARTS = (s3, sqs, glue, identity)
 HEALTH_PATH = "/sandbox-health"
 BACKLOG = 512
+HOP_HEADERS = {"connection", "transfer-encoding"}
 
 
 class AwsServer(ThreadedWSGIServer):
@@ -36,7 +37,8 @@ class AwsServer(ThreadedWSGIServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, port: int, journal: Journal) -> None:
+    def __init__(self, port: int, journal: Journal, access_key: str) -> None:
+        self.access_key = access_key
         self.moto = DomainDispatcherApplication(create_backend_app)
         self.lock = threading.RLock()
         self.recorder = Recorder(journal)
@@ -91,13 +93,11 @@ class Handler(MotoRequestHandler):
         environ["CONTENT_LENGTH"] = str(len(body))
         status, headers, answer = self._answer(environ)
         code, _, reason = status.partition(" ")
+        # A HEAD request's Content-Length is the object's and stands in the headers; every other one is counted here.
         is_bodyless = self.command == "HEAD" or code in ("204", "304")
+        left_out = HOP_HEADERS if is_bodyless else {*HOP_HEADERS, "content-length"}
         lines = [f"HTTP/1.1 {code} {reason}"]
-        lines += [
-            f"{name}: {value}"
-            for name, value in headers
-            if name.lower() not in ("connection", "transfer-encoding") and not (is_bodyless is False and name.lower() == "content-length")
-        ]
+        lines += [f"{name}: {value}" for name, value in headers if name.lower() not in left_out]
         if not is_bodyless:
             lines.append(f"Content-Length: {len(answer)}")
         if self.close_connection:
@@ -112,6 +112,8 @@ class Handler(MotoRequestHandler):
         if path.startswith("/moto-api"):
             # Its reset would empty the memory and leave the file as it was.
             return "404 Not Found", [], b"moto's own pages are switched off in the sandbox"
+        if (refusal := refuse_stranger(environ, self.server.access_key)) is not None:
+            return refusal
         try:
             return self.server.answer(environ)
         except Exception as error:  # noqa: BLE001 - as AWS does: a failed request is not a failed server
@@ -125,11 +127,10 @@ class Handler(MotoRequestHandler):
         """Say nothing: a request is not news."""
 
 
-def serve(port: int, file: Path) -> None:
+def serve(port: int, file: Path, access_key: str) -> None:
     """Serve until SIGTERM or SIGINT."""
-    socket.setdefaulttimeout(None)
     journal = Journal(file)
-    server = AwsServer(port, journal)
+    server = AwsServer(port, journal, access_key)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
     server.serve_forever(poll_interval=0.1)
