@@ -197,3 +197,13 @@ def schema(cursor: Any, request: pytest.FixtureRequest) -> Iterator[str]:
     yield name
     cursor.execute("rollback")
     cursor.execute(f"drop schema {name} cascade")
+
+
+@pytest.fixture(scope="session")
+def reader(postgres: Postgres) -> str:
+    """A user who owns nothing."""
+    connection = postgres.connect()
+    with connection, connection.cursor() as cursor:
+        cursor.execute("create user reader password 'reader-secret'")
+    connection.close()
+    return "reader"

@@ -10,7 +10,9 @@ _RENAMED = {
     # PostgreSQL's own mean something else: see sql/overrides.sql.
     "avg": "redshift_compat.avg",
     "regexp_replace": "redshift_compat.regexp_replace",
+    "regexp_substr": "redshift_compat.regexp_substr",
     "version": "redshift_compat.version",
+    "array": "redshift_compat.array_of",
 }
 _BARE = {"sysdate": "pg_catalog.sysdate()"}
 TRIGGERS = frozenset({"nvl2", *_RENAMED, *_BARE})
@@ -25,12 +27,16 @@ def edits(statement: Statement) -> Iterator[Edit]:
         elif word in TRIGGERS and statement.text(index + 1) == "(" and statement.text(index - 1) != ".":
             if word == "nvl2":
                 yield from _nvl2(statement, index)
-            elif word in _RENAMED and not _is_definition(statement, index):
+            elif word in _RENAMED and not _is_definition(statement, index) and not _is_subquery(statement, index):
                 yield statement.replace(index, index + 1, _RENAMED[word])
 
 
 def _is_definition(statement: Statement, index: int) -> bool:
     return statement.word(index - 1) in ("function", "procedure", "into", "table", "exists", "with", "view", "replace")
+
+
+def _is_subquery(statement: Statement, index: int) -> bool:
+    return statement.word(index + 2) in ("select", "with")  # `array(select …)` is syntax
 
 
 def _stands_alone(statement: Statement, index: int) -> bool:
