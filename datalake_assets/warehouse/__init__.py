@@ -1,0 +1,1 @@
+"""Redshift: load published versions so that repeating changes nothing, and say what is loaded."""

@@ -1,0 +1,224 @@
+"""Load a published version of a partition into Redshift, in place of what the table holds of that partition.
+
+The objects are copied into a session's own stage and counted. One transaction then takes the ledger's lock, asks the
+ledger, replaces the partition's rows and writes the ledger: table and ledger change together or not at all, so that
+repeating a load changes nothing, two loads of a partition follow each other, and an older version never replaces a
+newer one.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from datalake_assets.errors import ConcurrentChange, ConfigurationError, PlatformError, Unavailable
+from datalake_assets.names import partition_key, quoted, version_id
+from datalake_assets.warehouse.connection import WarehouseConnection
+from datalake_assets.warehouse.ledger import (
+    LoadedVersion,
+    ensure_ledger,
+    loaded_version,
+    lock_ledger,
+    record_load,
+)
+from datalake_assets.warehouse.retries import retrying
+from datalake_assets.warehouse.sql import columns_sql, redshift_type
+from datalake_assets.warehouse.staging import STAGE, drop_stage, stage
+from datalake_assets.warehouse.table import WarehouseTable, ensure_table
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionLoad:
+    """One version to load: the partition, its COPY manifest and the rows that the lake published."""
+
+    partition: str
+    version: str
+    manifest_uri: str
+    expected_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadResult:
+    """What a load did.
+
+    `version` and `rows` are what the warehouse holds of the partition now; `skipped` says that it held this version or
+    a newer one before. `inserted_rows` and `deleted_rows` are those that the table gained and lost; a row that changed
+    counts in both.
+    """
+
+    version: str
+    rows: int
+    skipped: bool
+    inserted_rows: int = 0
+    deleted_rows: int = 0
+
+
+def load_partition(
+    connection: WarehouseConnection,
+    table: WarehouseTable,
+    load: PartitionLoad,
+    *,
+    iam_role: str,
+    run_id: str,
+) -> LoadResult:
+    """Make the table hold exactly the version's rows of its partition.
+
+    An unpartitioned table is replaced as a whole; `merge_table` changes only the rows that differ.
+
+    Args:
+        iam_role: the ARN that Redshift reads the lake bucket with.
+
+    Raises:
+        RowCountMismatch: the objects have other rows than `expected_rows`; nothing changed.
+        StatementFailed, ConfigurationError: the objects or the table are not as declared; nothing changed.
+        ConcurrentChange: other loads were in the way each time; nothing changed.
+        Unavailable: the connection broke; either nothing changed or all did, which the next attempt finds out.
+    """
+    _check(table, load.partition)
+    return load_version(
+        connection,
+        table,
+        load,
+        iam_role=iam_role,
+        run_id=run_id,
+        replace_rows=lambda: _replace(connection, table, load),
+    )
+
+
+def load_partitions(
+    connection: WarehouseConnection,
+    table: WarehouseTable,
+    loads: Sequence[PartitionLoad],
+    *,
+    iam_role: str,
+    run_id: str,
+) -> dict[str, LoadResult | PlatformError]:
+    """Load several partitions on one connection, each by itself; return the result or the failure of each.
+
+    Raises:
+        Unavailable: the connection broke; the partitions before are loaded, and repeating skips them.
+    """
+    done: dict[str, LoadResult | PlatformError] = {}
+    for load in loads:
+        try:
+            done[load.partition] = load_partition(connection, table, load, iam_role=iam_role, run_id=run_id)
+        except Unavailable:
+            raise
+        except PlatformError as error:
+            done[load.partition] = error
+    return done
+
+
+def load_version(
+    connection: WarehouseConnection,
+    table: WarehouseTable,
+    load: PartitionLoad,
+    *,
+    iam_role: str,
+    run_id: str,
+    replace_rows: Callable[[], tuple[int, int]],
+) -> LoadResult:
+    """Stage a version and run `replace_rows` in the transaction that records it, unless the ledger says not to.
+
+    Args:
+        replace_rows: brings the staged rows into the table; returns the rows inserted and deleted.
+    """
+    version_id(load.version)
+    partition_key(load.partition)
+    ensure_ledger(connection, table.schema)
+    ensure_table(connection, table)
+    if held := _newer(loaded_version(connection, table, load.partition), load):
+        return _skipped(table, load, held)
+
+    try:
+        stage(connection, table, manifest_uri=load.manifest_uri, iam_role=iam_role, expected_rows=load.expected_rows)
+        result = retrying(lambda: _switch(connection, table, load, run_id, replace_rows))
+    except Unavailable:
+        raise
+    except PlatformError:
+        drop_stage(connection)
+        raise
+    drop_stage(connection)
+    return result
+
+
+def _switch(
+    connection: WarehouseConnection,
+    table: WarehouseTable,
+    load: PartitionLoad,
+    run_id: str,
+    replace_rows: Callable[[], tuple[int, int]],
+) -> LoadResult:
+    with connection.transaction():
+        lock_ledger(connection, table.schema)
+        # Asked again under the lock: another run may have loaded the partition while this one copied.
+        if held := _newer(loaded_version(connection, table, load.partition), load):
+            return _skipped(table, load, held)
+        inserted, deleted = replace_rows()
+        record_load(
+            connection,
+            table,
+            LoadedVersion(
+                partition=load.partition,
+                version=load.version,
+                manifest_uri=load.manifest_uri,
+                rows=load.expected_rows,
+                loaded_at=datetime.now(UTC).replace(tzinfo=None),
+                run_id=run_id,
+            ),
+        )
+    log.info(
+        "loaded version %s of %s %s: %d rows in, %d out", load.version, table.label, load.partition, inserted, deleted
+    )
+    return LoadResult(load.version, load.expected_rows, skipped=False, inserted_rows=inserted, deleted_rows=deleted)
+
+
+def _replace(connection: WarehouseConnection, table: WarehouseTable, load: PartitionLoad) -> tuple[int, int]:
+    columns = columns_sql([column.name for column in table.columns])
+    if table.partition_column is None:
+        deleted = connection.execute(f"DELETE FROM {table.sql_name}").row_count
+        inserted = connection.execute(
+            f"INSERT INTO {table.sql_name} ({columns}) SELECT {columns} FROM {STAGE}"
+        ).row_count
+    else:
+        name, kind = quoted(table.partition_column.name), redshift_type(table.partition_column.type)
+        deleted = connection.execute(
+            f"DELETE FROM {table.sql_name} WHERE {name} = CAST(%s AS {kind})", (load.partition,)
+        ).row_count
+        inserted = connection.execute(
+            f"INSERT INTO {table.sql_name} ({columns}, {name}) SELECT {columns}, CAST(%s AS {kind}) FROM {STAGE}",
+            (load.partition,),
+        ).row_count
+    if inserted != load.expected_rows:
+        # The stage is ours alone and was counted: it can only have vanished with another session's work.
+        raise ConcurrentChange(f"{inserted} rows came from the stage, {load.expected_rows} were copied into it")
+    return inserted, deleted
+
+
+def _newer(held: LoadedVersion | None, load: PartitionLoad) -> LoadedVersion | None:
+    return held if held is not None and held.version >= load.version else None
+
+
+def _skipped(table: WarehouseTable, load: PartitionLoad, held: LoadedVersion) -> LoadResult:
+    log.info(
+        "%s %s holds version %s already, %s is not loaded", table.label, load.partition, held.version, load.version
+    )
+    return LoadResult(held.version, held.rows, skipped=True)
+
+
+def _check(table: WarehouseTable, partition: str) -> None:
+    if (table.partition_column is None) != (partition == ""):
+        raise ConfigurationError(
+            f"the partition {partition!r} cannot be loaded",
+            where=table.label,
+            expected="no partition key" if table.partition_column is None else "a partition key",
+        )
+    if table.partition_column is not None and table.partition_column.type == "date":
+        try:
+            date.fromisoformat(partition)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"the partition {partition!r} is not a date", where=table.label, expected="YYYY-MM-DD"
+            ) from error
