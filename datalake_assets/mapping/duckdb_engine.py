@@ -214,7 +214,8 @@ class _Writer:
             self._connection.execute(line_numbers.CREATE_SHIFTS)
             self._connection.execute(line_numbers.CREATE_NUMBERED)
         else:
-            self._connection.execute(line_numbers.CREATE_NUMBERED_PLAINLY)
+            offsets = [row.base - row.first_rowid for row in rows]
+            self._connection.execute(line_numbers.create_numbered_plainly([row.uri for row in rows], offsets))
 
     def _collect_bad(self) -> dict[int, int]:
         """Gather quarantined rows and broken records in the table `bad`; return their number by file."""

@@ -9,6 +9,10 @@ per rejected record: `file_index`, `record` = the parser's count of records with
 `files` (`file_index`, `uri`, `base` = line of the first record after the header, `first_rowid`, `staged_rows`).
 """
 
+from collections.abc import Sequence
+
+from datalake_assets.mapping.sql import literal, literals
+
 BUCKET_ROWS = 256
 
 # An event shifts every staged row of its file from `ordinal` on by `extra` lines.
@@ -25,7 +29,7 @@ FROM broken
 
 CREATE_BROKEN_LINES = """
 CREATE OR REPLACE TABLE broken_lines AS
-SELECT file_index, record, base + ordinal + before AS line FROM (
+SELECT file_index, record, CAST(base + ordinal + before AS BIGINT) AS line FROM (
     SELECT file_index, record, ordinal, coalesce(sum(extra) OVER (
         PARTITION BY file_index ORDER BY ordinal, record NULLS FIRST ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     ), 0) AS before
@@ -57,14 +61,24 @@ _SHIFT = """CAST(coalesce(before + coalesce(list_sum(list_transform(
 
 CREATE_NUMBERED = f"""
 CREATE OR REPLACE VIEW numbered AS
-SELECT staged.*, uri, base + staged.rowid - first_rowid + {_SHIFT} AS source_row
+SELECT staged.*, uri, CAST(base + staged.rowid - first_rowid + {_SHIFT} AS BIGINT) AS source_row
 FROM staged JOIN files USING (file_index)
 LEFT JOIN shifts ON shifts.file_index = staged.file_index
                 AND shifts.bucket = (staged.rowid - first_rowid) // {BUCKET_ROWS}
 """
 
-# Without a rejected record, a blank line or a line break in a value there is nothing to look up.
-CREATE_NUMBERED_PLAINLY = """
-CREATE OR REPLACE VIEW numbered AS
-SELECT staged.*, uri, base + staged.rowid - first_rowid AS source_row FROM staged JOIN files USING (file_index)
-"""
+
+def create_numbered_plainly(uris: Sequence[str], offsets: Sequence[int]) -> str:
+    """The same view for files without a rejected record, a blank line or a line break in a value.
+
+    It joins nothing, so the rows keep their order. `offsets` are what to add to a `rowid` in the files of `uris`.
+    """
+    if len(uris) == 1:
+        uri, offset = literal(uris[0]), str(offsets[0])
+    else:
+        uri = f"[{literals(uris)}][file_index + 1]"
+        offset = f"[{', '.join(map(str, offsets))}][file_index + 1]"
+    return (
+        "CREATE OR REPLACE VIEW numbered AS "
+        f"SELECT *, {uri} AS uri, CAST(rowid + {offset} AS BIGINT) AS source_row FROM staged"
+    )

@@ -63,9 +63,12 @@ def cast(column: Column, text: str) -> str:
         value = _cast_if(text, NUMBER_PATTERN, column.type.duckdb)
         return f"CASE WHEN isfinite({value}) THEN {value} END"  # an overflow casts to infinity
     if kind == "boolean":
-        word = f"lower(trim({text}))"
-        true, false = literals(TRUE_TEXTS), literals(FALSE_TEXTS)
-        return f"CASE WHEN {word} IN ({true}) THEN true WHEN {word} IN ({false}) THEN false END"
+        words = " ".join(
+            f"WHEN {literal(word)} THEN {truth}"
+            for truth, texts in (("true", TRUE_TEXTS), ("false", FALSE_TEXTS))
+            for word in texts
+        )
+        return f"CASE lower(trim({text})) {words} END"
     if kind == "varchar":
         return f"CASE WHEN strlen({text}) <= {column.type.max_bytes} THEN {text} END"
     return _in_calendar(_moment(column, text))
@@ -126,8 +129,7 @@ def compile_staging(
     """
     raw_columns = tuple(f"c{number}" for number in range(len(header)))
     position = {name: number for number, name in reversed(list(enumerate(header)))}
-    nulls = literals(spec.source.null_values)
-    texts = [f"{f'CASE WHEN {c} IN ({nulls}) THEN NULL ELSE {c} END' if nulls else c} AS n{c[1:]}" for c in raw_columns]
+    texts = [f"{_null_if(c, spec.source.null_values)} AS n{c[1:]}" for c in raw_columns]
     # A column that the file does not have is NULL; whether that is allowed was decided with the header.
     inputs = [
         (column, f"n{position[column.from_]}" if column.from_ in position else "NULL::VARCHAR", f"t{number}")
@@ -167,6 +169,12 @@ FROM (SELECT *, {bad} AS bad
 FROM (SELECT *, {", ".join(values)}
 FROM (SELECT *, {", ".join(texts)}, file_index FROM {source})))""",
     )
+
+
+def _null_if(text: str, null_values: Sequence[str]) -> str:
+    # Not IN: from five values on it becomes a join, and a join lets the rows come out of their order.
+    nulls = " ".join(f"WHEN {literal(value)} THEN NULL" for value in null_values)
+    return f"CASE {text} {nulls} ELSE {text} END" if nulls else text
 
 
 def _restore(column: str, restore: Sequence[tuple[str, str]]) -> str:
