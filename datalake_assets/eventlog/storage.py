@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+from dagster._core.storage.event_log import AssetKeyTable
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage, PostgresScheduleStorage
 from dagster_postgres.utils import create_pg_engine, pg_url_from_config
@@ -103,15 +104,17 @@ class PooledEventLogStorage(PostgresEventLogStorage):
 
     def has_asset_key_col(self, column_name: str) -> bool:
         """Tell whether the asset table has a column, asking the database only until the first yes."""
-        known = _asset_columns.get(self.postgres_url, frozenset())
-        return column_name in known or super().has_asset_key_col(column_name)
+        return column_name in self._known_columns() or super().has_asset_key_col(column_name)
 
     def _has_asset_key_col_on_connection(self, conn: "Connection", column_name: str) -> bool:
-        known = _asset_columns.get(self.postgres_url, frozenset())
-        if column_name in known:
+        if column_name in self._known_columns():
             return True
-        found = super()._has_asset_key_col_on_connection(conn, column_name)
-        if found:
-            # Only what is there is remembered: a migration adds columns and never takes one away.
-            _asset_columns[self.postgres_url] = known | {column_name}
-        return found
+        import sqlalchemy
+
+        found = frozenset(str(column["name"]) for column in sqlalchemy.inspect(conn).get_columns(AssetKeyTable.name))
+        # Only what is there is believed later: a migration adds columns and never takes one away.
+        _asset_columns[self.postgres_url] = found
+        return column_name in found
+
+    def _known_columns(self) -> frozenset[str]:
+        return _asset_columns.get(self.postgres_url, frozenset())

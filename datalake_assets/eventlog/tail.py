@@ -116,19 +116,25 @@ def read_news(
 
 @dataclass(frozen=True)
 class _Place:
-    """The highest id that was read, and which ids were read among the `OVERLAP_IDS` before it."""
+    """The highest id that was read, which ids were read among the `OVERLAP_IDS` before it, and where history begins."""
 
     last_id: int
     seen: frozenset[int]
+    history: int
+
+    @classmethod
+    def after_id(cls, storage_id: int) -> "_Place":
+        return cls(storage_id, frozenset(), storage_id)
 
     @property
     def first_id(self) -> int:
-        return max(0, self.last_id - OVERLAP_IDS + 1) if self.seen else self.last_id + 1
+        """The first id to look at again; what was history at the first reading stays history."""
+        return max(self.history, self.last_id - OVERLAP_IDS) + 1
 
     def after(self, ids: Iterable[int]) -> "_Place":
         everything = self.seen.union(ids)
         last_id = max(everything, default=self.last_id)
-        return _Place(last_id, frozenset(each for each in everything if each > last_id - OVERLAP_IDS))
+        return _Place(last_id, frozenset(each for each in everything if each > last_id - OVERLAP_IDS), self.history)
 
     def __str__(self) -> str:
         # Runs of numbers as [distance from the last id, how many]: a burst of events needs a few characters.
@@ -138,13 +144,14 @@ class _Place:
                 runs[-1][1] += 1
             else:
                 runs.append([self.last_id - each, 1])
-        return json.dumps({"last": self.last_id, "seen": runs}, separators=(",", ":"))
+        return json.dumps({"last": self.last_id, "seen": runs, "history": self.history}, separators=(",", ":"))
 
     @classmethod
     def parse(cls, text: str) -> "_Place":
         read = json.loads(text)
         last = int(read["last"])
-        return cls(last, frozenset(last - start - i for start, count in read["seen"] for i in range(count)))
+        seen = frozenset(last - start - i for start, count in read["seen"] for i in range(count))
+        return cls(last, seen, int(read["history"]))
 
 
 def _id_before(instance: dg.DagsterInstance, moment: float) -> int:
