@@ -77,7 +77,7 @@ def list_partition(s3: "S3Client", bucket: str, pattern: KeyPattern, partition: 
 
 
 def _answered_at(answer: Any) -> dt.datetime:
-    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    headers: dict[str, str] = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     try:
         return parsedate_to_datetime(headers["date"]).astimezone(dt.UTC)
     except (KeyError, ValueError, TypeError):

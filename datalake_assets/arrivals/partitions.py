@@ -31,7 +31,8 @@ class PartitionKind(Protocol):
 class Daily:
     """One partition a day, named by its ISO date, from `start` on.
 
-    `end` is the day after the last one, None for days without end. `end_offset` is that of Dagster's `DailyPartitionsDefinition`: 0 means that today exists tomorrow, 1 that it exists.
+    `end` is the day after the last one, None for days without end. `end_offset` is that of Dagster's
+    `DailyPartitionsDefinition`: with 0 a day exists once it is over, with 1 from its first moment on.
     """
 
     start: dt.date = dt.date(1970, 1, 1)

@@ -1,7 +1,7 @@
 """Drain the arrivals queue into the ledger: record, commit, and only then delete the messages.
 
-A crash at any point repeats work and never loses it: a message that was recorded but not deleted comes again and changes
-nothing. A message that nobody understands becomes a dead letter and is deleted, so that it cannot block the others.
+A crash at any point repeats work and never loses it: a message that was recorded but not deleted comes again and
+changes nothing. A message that nobody understands becomes a dead letter and is deleted, so that it blocks no other.
 """
 
 import time

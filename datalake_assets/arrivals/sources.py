@@ -3,12 +3,9 @@
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from datalake_assets.arrivals.pattern import MAX_KEY_BYTES, KeyPattern, is_ignored
-
-if TYPE_CHECKING:
-    import dagster as dg
 
 DEFAULT_SETTLE_SECONDS = 10.0
 
@@ -32,7 +29,7 @@ class ArrivalSource:
         pattern: which keys of the raw bucket are its objects.
         asset_key: the external asset of the raw objects, `[location, "raw", table]`.
         lake_asset_key: the asset that a run computes.
-        target: the job to run, or the assets to materialize (`lake_asset_key` alone by default).
+        target: the name of the job that materializes the partitions; without one, `lake_asset_key` is requested alone.
         settle_seconds: a partition runs when nothing changed in it for that long.
         max_partitions_per_run: contiguous partitions that one run may cover.
     """
@@ -42,7 +39,7 @@ class ArrivalSource:
     pattern: KeyPattern
     asset_key: tuple[str, ...]
     lake_asset_key: tuple[str, ...]
-    target: "str | Sequence[dg.AssetKey] | None" = None
+    target: str | None = None
     settle_seconds: float = DEFAULT_SETTLE_SECONDS
     max_partitions_per_run: int = 31
 
