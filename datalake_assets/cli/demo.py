@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from datalake_assets.errors import PermanentError, Unavailable
+from datalake_assets.errors import PermanentError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,9 +47,16 @@ class Report:
 
 
 QUERY_TITLE = "What does the weather do to departures?"
-QUERY = """
-select weather_factor, weather_bucket, flights, avg_departure_delay_minutes as avg_delay_min,
-       departure_delay_above_fair_minutes as above_fair_min, share_departed_late as share_late
+QUERY_COLUMNS = {
+    "weather_factor": "weather factor",
+    "weather_bucket": "bucket",
+    "flights": "flights",
+    "avg_departure_delay_minutes": "average delay (min)",
+    "departure_delay_above_fair_minutes": "above fair weather (min)",
+    "share_departed_late": "share late",
+}
+QUERY = f"""
+select {", ".join(QUERY_COLUMNS)}
 from marts.weather_delays
 where weather_bucket <> 'unknown'
 order by case weather_factor when 'overall' then 0 else 1 end, weather_factor, weather_bucket
@@ -93,18 +100,18 @@ def demo(days: int, json_file: Path | None, state: Path) -> None:
 def _land(days: int, report: Report, console: "Console") -> "Watch":
     from datalake_assets.accounts.sessions import session
     from datalake_assets.cli.progress import build_watch
-    from datalake_assets.sandbox.samples import land
+    from datalake_assets.sandbox.samples import first_days, land
 
     account = session("flights")
     begin = time.monotonic()
-    landed = land(account.client("s3"), account.account.raw_bucket, days=days)
+    landed = land(account.client("s3"), account.account.raw_bucket, first_days(days))
     report.seconds["land"] = round(time.monotonic() - begin, 1)
-    report.files = len(landed)
+    report.files = landed.files
     console.print(
-        f"[green]✓[/] landed {len(landed)} files in s3://{account.account.raw_bucket} "
+        f"[green]✓[/] landed {landed.files} files in s3://{account.account.raw_bucket} "
         f"[dim]{report.seconds['land']:.1f} s[/]; from here on everything happens by itself"
     )
-    return build_watch("flights", landed)
+    return build_watch("flights", landed.keys)
 
 
 def _wait(watch: "Watch", platform: "Platform", console: "Console", days: int) -> None:
@@ -151,10 +158,11 @@ def _collect(watch: "Watch", report: Report) -> None:
     report.seconds |= watch.stage_seconds()
     report.runs = len(watch.history.runs())
     report.dbt_models = len(watch.models)
-    with connect(warehouse_secret("flights")) as connection, connection.cursor() as cursor:
+    with connect(warehouse_secret("flights")) as connection:
         for table in watch.tables:
             built = watch.history.built(table.lake_key)
-            cursor.execute(f"select count(*) from {table.warehouse_table}")  # a validated identifier of our YAML
+            schema, name = qualified(table.warehouse_table)
+            counted = connection.execute(f"select count(*) from {quoted(schema)}.{quoted(name)}").rows
             row = {
                 "table": table.warehouse_table,
                 "files": table.files,
@@ -162,17 +170,11 @@ def _collect(watch: "Watch", report: Report) -> None:
                 "rows_in": sum(int(each.metadata["rows_in"]) for each in built.values()),
                 "rows_published": sum(each.rows for each in built.values()),
                 "rows_quarantined": sum(int(each.metadata["rows_quarantined"]) for each in built.values()),
-                "redshift_rows": int(cursor.fetchone()[0]),
+                "redshift_rows": int(counted[0][0]),
             }
             report.tables.append(row)
-        cursor.execute(QUERY)
-        columns = [column[0] for column in cursor.description]
-        report.query = {
-            "title": QUERY_TITLE,
-            "sql": QUERY,
-            "columns": columns,
-            "rows": [list(r) for r in cursor.fetchall()],
-        }
+        answer = [list(row) for row in connection.execute(QUERY).rows]
+        report.query = {"title": QUERY_TITLE, "sql": QUERY, "columns": list(QUERY_COLUMNS), "rows": answer}
     for name in ("rows_in", "rows_published", "rows_quarantined", "partitions", "redshift_rows"):
         setattr(report, name, sum(int(row[name]) for row in report.tables))
     for row in report.tables:
@@ -199,8 +201,8 @@ def _show(report: Report, console: "Console", state: Path) -> None:
     stages = "  ".join(f"{name} {value:.1f}" for name, value in report.seconds.items())
     console.print(f"{report.dbt_models} dbt models, {report.runs} runs; seconds: {stages}\n")
     answer = Table(title=report.query["title"], title_justify="left", title_style="bold")
-    for column in report.query["columns"]:
-        answer.add_column(column.replace("_", " "), justify="left" if column.startswith("weather") else "right")
+    for column, heading in QUERY_COLUMNS.items():
+        answer.add_column(heading, justify="left" if column.startswith("weather") else "right")
     for values in report.query["rows"]:
         answer.add_row(*["" if value is None else str(value) for value in values])
     console.print(answer)

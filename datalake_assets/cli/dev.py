@@ -61,14 +61,14 @@ def dev(port: int, state: Path, sample: bool) -> None:
 
 def _land_sample(console: "Console") -> None:
     from datalake_assets.accounts.sessions import session
-    from datalake_assets.sandbox.samples import land
+    from datalake_assets.sandbox.samples import first_days, land
 
     account = session("flights")
     s3, bucket = account.client("s3"), account.account.raw_bucket
     if s3.list_objects_v2(Bucket=bucket, MaxKeys=1).get("KeyCount"):
         return
-    landed = land(s3, bucket, days=SAMPLE_DAYS)
-    console.print(f"[green]✓[/] the sandbox was empty: landed {len(landed)} sample files in s3://{bucket}")
+    landed = land(s3, bucket, first_days(SAMPLE_DAYS))
+    console.print(f"[green]✓[/] the sandbox was empty: landed {landed.files} sample files in s3://{bucket}")
 
 
 def _follow(platform: "Platform", console: "Console") -> None:

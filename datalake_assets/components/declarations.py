@@ -70,8 +70,10 @@ def _read(path: Path) -> "Declaration | list[Mistake]":
         return mistakes + spec
     if spec.name != path.parent.name:
         mistakes.append(
-            parsed.mistake(("attributes", "name"), f"found {spec.name!r} in the folder {path.parent.name!r}; "
-                           "a pipeline has the name of its folder")
+            parsed.mistake(
+                ("attributes", "name"),
+                f"found {spec.name!r} in the folder {path.parent.name!r}; a pipeline has the name of its folder",
+            )
         )
     return mistakes or Declaration(path, spec)
 
@@ -81,9 +83,8 @@ def _repeated_names(found: Sequence[Declaration]) -> list[Mistake]:
     mistakes, lake, warehouse = [], dict[tuple[Path, str], Path](), dict[str, Path]()
     for declaration in found:
         location = declaration.path.parent.parent
-        if first := lake.setdefault((location, declaration.spec.name), declaration.path) :
-            if first != declaration.path:
-                mistakes.append(_clash(declaration.path, "attributes.name", declaration.spec.name, first))
+        if (first := lake.setdefault((location, declaration.spec.name), declaration.path)) != declaration.path:
+            mistakes.append(_clash(declaration.path, "attributes.name", declaration.spec.name, first))
         target = declaration.spec.warehouse
         if target and (first := warehouse.setdefault(target.table, declaration.path)) != declaration.path:
             mistakes.append(_clash(declaration.path, "attributes.warehouse.table", target.table, first))

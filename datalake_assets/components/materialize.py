@@ -11,8 +11,9 @@ import dagster as dg
 
 from datalake_assets.components.metadata import loaded_metadata, published_metadata
 from datalake_assets.errors import TransientError
+from datalake_assets.ingest.outcomes import Failed, Loaded, Outcome, Published
 from datalake_assets.ingest.pipeline import Pipeline
-from datalake_assets.ingest.run import Failed, Loaded, Outcome, Published, ingest
+from datalake_assets.ingest.run import ingest
 from datalake_assets.names import UNPARTITIONED
 
 MAX_RETRIES = 3
@@ -44,7 +45,7 @@ def materialize(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Iterat
         yield _check(pipeline, outcomes)
     failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
     if failed:
-        raise _failure(context, pipeline, failed)
+        raise _failure(context, failed)
 
 
 def _report(context: dg.AssetExecutionContext, pipeline: Pipeline, outcome: Outcome) -> None:
@@ -123,7 +124,7 @@ def _check(pipeline: Pipeline, outcomes: Sequence[Outcome]) -> dg.AssetCheckResu
     )
 
 
-def _failure(context: dg.AssetExecutionContext, pipeline: Pipeline, failed: Sequence[Failed]) -> Exception:
+def _failure(context: dg.AssetExecutionContext, failed: Sequence[Failed]) -> Exception:
     lines = [f"{each.partition}: {each.error}" if each.partition else str(each.error) for each in failed]
     more = f"\nand {len(lines) - MAX_NAMED_FAILURES} more" if len(lines) > MAX_NAMED_FAILURES else ""
     text = "\n".join(lines[:MAX_NAMED_FAILURES]) + more

@@ -5,8 +5,8 @@ from typing import Any
 
 import dagster as dg
 
+from datalake_assets.ingest.outcomes import Loaded, Published
 from datalake_assets.ingest.pipeline import Pipeline
-from datalake_assets.ingest.run import Loaded, Published
 from datalake_assets.names import PARTITION_COLUMN
 
 MAX_NAMED_FILES = 50

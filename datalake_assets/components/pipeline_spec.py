@@ -8,7 +8,7 @@ import re
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from datalake_assets.components.durations import Seconds
 from datalake_assets.errors import PlatformError
@@ -104,6 +104,15 @@ class PipelineSpec(_Part):
     bad_rows: BadRows = BadRows()
     warehouse: WarehouseTarget | None = None
 
+    @field_validator("columns")
+    @classmethod
+    def _map_together(cls, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+        try:
+            MappingSpec(columns=columns)
+        except ValidationError as error:
+            raise ValueError("; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())) from error
+        return columns
+
     @field_validator("owner")
     @classmethod
     def _names_somebody(cls, value: str) -> str:
@@ -120,14 +129,13 @@ class PipelineSpec(_Part):
             raise ValueError(f"source.s3 {self.source.s3!r} has a {{partition}}, but no partitions are declared")
         if self.warehouse:
             self._check_warehouse(self.warehouse)
-        self.mapping()  # the mapping's own rules speak here, with the file's line
         return self
 
     def _check_warehouse(self, warehouse: WarehouseTarget) -> None:
         if self.partitions and warehouse.mode != "copy":
             raise ValueError("warehouse.mode merge is for tables without partitions; a partitioned one takes copy")
         if not self.partitions and warehouse.mode != "merge":
-            raise ValueError("warehouse.mode copy replaces partitions; a table without them takes mode: merge and a key")
+            raise ValueError("warehouse.mode copy replaces partitions; a table without them takes mode: merge")
         if warehouse.mode == "merge" and not warehouse.key:
             raise ValueError("warehouse.mode merge needs a key: the columns that identify a row")
         known = {column.to for column in self.columns} | ({PARTITION_COLUMN} if self.partitions else set())

@@ -44,15 +44,17 @@ class YamlFile:
     def parse(cls, path: Path, *, shown_as: str) -> "YamlFile | Mistake":
         """Read one document; a syntax error or a repeated key comes back as the mistake it is."""
         try:
-            text = path.read_text(encoding="utf-8")
+            content = path.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
             return Mistake(shown_as, 1, 1, f"the file is not UTF-8 text ({error.reason} at byte {error.start})")
-        loader = Loader(text)
+        loader = Loader(content)
         try:
             node = loader.get_single_node()
             if node is not None and (repeated := _repeated_key(node)):
                 mark = repeated.start_mark
-                return Mistake(shown_as, mark.line + 1, mark.column + 1, f"the key {repeated.value!r} stands here twice")
+                return Mistake(
+                    shown_as, mark.line + 1, mark.column + 1, f"the key {repeated.value!r} stands here twice"
+                )
             data = loader.construct_document(node) if node is not None else None
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
@@ -101,9 +103,8 @@ class YamlFile:
         for part in base:
             value = value[part]
         for part in location:
-            if isinstance(value, dict) and part in value:
-                value = value[part]
-            elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            is_key = isinstance(value, dict) and part in value
+            if is_key or (isinstance(value, list) and isinstance(part, int) and part < len(value)):
                 value = value[part]
             else:
                 continue

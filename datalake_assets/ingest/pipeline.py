@@ -10,6 +10,8 @@ from datalake_assets.mapping.spec import QUARANTINE_COLUMNS, MappingSpec, Output
 from datalake_assets.names import PARTITION_COLUMN, asset_key, quarantine_table, source_id
 from datalake_assets.warehouse.table import WarehouseColumn, WarehouseTable
 
+PARTITION_COMMENT = "Partition: the day of the files"
+
 
 @dataclass(frozen=True)
 class Pipeline:
@@ -65,7 +67,7 @@ class Pipeline:
         return self._schema(list(QUARANTINE_COLUMNS), f"Rows of {self.name} that were set aside, with their reasons")
 
     def _schema(self, columns: list[OutputColumn], description: str) -> TableSchema:
-        day = (CatalogColumn(PARTITION_COLUMN, "date", "Partition: the day of the files"),)
+        day = (CatalogColumn(PARTITION_COLUMN, "date", PARTITION_COMMENT),)
         return TableSchema(
             columns=tuple(CatalogColumn(c.name, c.type.glue, c.description or "") for c in columns),
             partition_keys=day if self.is_partitioned else (),
@@ -87,6 +89,9 @@ class Pipeline:
             ),
             dist=self.dist,
             sort=self.sort,
-            partition_column=PARTITION_COLUMN if self.is_partitioned else None,
+            partition_column=WarehouseColumn(PARTITION_COLUMN, "date", PARTITION_COMMENT)
+            if self.is_partitioned
+            else None,
+            comment=self.description,
             key=self.warehouse_key,
         )

@@ -1,0 +1,75 @@
+"""What becomes of a partition in a run: published, loaded, or failed with its reason."""
+
+from dataclasses import dataclass
+
+from datalake_assets.catalog.glue import GlueTable
+from datalake_assets.catalog.manifest import Manifest, RawInput, RowCounts
+from datalake_assets.errors import PlatformError
+
+
+@dataclass(frozen=True)
+class Published:
+    """One partition that readers of the lake see now; `reused` if an earlier attempt of this run published it."""
+
+    partition: str
+    version: str
+    uri: str
+    manifest_uri: str
+    inputs: tuple[RawInput, ...]
+    counts: RowCounts
+    bytes: int
+    seconds: float
+    reasons: tuple[tuple[str, int], ...] = ()
+    """Why rows were set aside, most frequent first, with their number."""
+    notes: tuple[str, ...] = ()
+    reused: bool = False
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """One partition that the warehouse shows now; `skipped` if it showed this version already."""
+
+    partition: str
+    version: str
+    rows: int
+    skipped: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Failed:
+    """One partition that readers see as before, and why; `counts` if its rows were read before it failed."""
+
+    partition: str
+    error: PlatformError
+    counts: RowCounts | None = None
+    reasons: tuple[tuple[str, int], ...] = ()
+
+
+Outcome = Published | Loaded | Failed
+
+
+def published_outcome(
+    lake: GlueTable,
+    manifest: Manifest,
+    *,
+    seconds: float = 0.0,
+    reasons: tuple[tuple[str, int], ...] = (),
+    notes: tuple[str, ...] = (),
+    reused: bool = False,
+) -> Published:
+    """What a manifest says, as an outcome."""
+    version = manifest.version
+    return Published(
+        partition=version.partition,
+        version=version.id,
+        uri=lake.location(version.prefix),
+        manifest_uri=lake.location(manifest.key),
+        inputs=manifest.inputs,
+        counts=manifest.counts,
+        bytes=version.size,
+        seconds=seconds,
+        reasons=reasons,
+        notes=notes,
+        reused=reused,
+    )

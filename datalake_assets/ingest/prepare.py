@@ -1,0 +1,85 @@
+"""List, stage and map one partition on local disk; nothing leaves this machine."""
+
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from datalake_assets.accounts.sessions import AccountSession
+from datalake_assets.accounts.settings import settings
+from datalake_assets.arrivals.listing import list_partition
+from datalake_assets.arrivals.sources import RawObject
+from datalake_assets.catalog.manifest import RowCounts
+from datalake_assets.errors import NoObjects
+from datalake_assets.ingest.pipeline import Pipeline
+from datalake_assets.ingest.stage import stage
+from datalake_assets.mapping.duckdb_engine import map_files
+from datalake_assets.mapping.result import MappingResult
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A partition mapped to Parquet files below `folder`, and the raw objects it was made of."""
+
+    partition: str
+    objects: tuple[RawObject, ...]
+    result: MappingResult
+    folder: Path
+    seconds: float
+
+    @property
+    def counts(self) -> RowCounts:
+        result = self.result
+        return RowCounts(rows_in=result.rows_in, rows_published=result.rows_good, rows_quarantined=result.rows_bad)
+
+    @property
+    def reasons(self) -> tuple[tuple[str, int], ...]:
+        """Why rows were set aside and how many, most frequent first."""
+        return tuple(
+            (f"{each.column}: {each.reason}" if each.column else each.reason, each.count)
+            for each in self.result.reasons
+        )
+
+
+def prepare(pipeline: Pipeline, account: AccountSession, partition: str, folder: Path, workers: int) -> Prepared:
+    """Map one partition from exactly the objects listed now.
+
+    Args:
+        folder: made here and left to the caller to delete.
+        workers: partitions prepared at once, which share memory and cores.
+
+    Raises:
+        NoObjects: there is nothing to make the partition of.
+        BadInput: a file is empty, unreadable, or has a wrong header.
+        TransientError: S3 did not answer, or a listed object changed before it was read.
+    """
+    begin = time.monotonic()
+    s3, bucket = account.client("s3"), account.account.raw_bucket
+    objects = tuple(list_partition(s3, bucket, pipeline.pattern, partition))
+    if not objects:
+        raise NoObjects(
+            f"{pipeline.name} has no raw objects" + (f" for {partition}" if partition else ""),
+            where=f"s3://{bucket}/{pipeline.pattern.prefix(partition)}",
+            expected=f"at least one key like {pipeline.pattern.text}",
+            todo="Upload the files; the partition then runs by itself",
+        )
+    raw, out = folder / "raw", folder / "mapped"
+    raw.mkdir(parents=True)
+    files = stage(s3, objects, raw, threads=settings().download_threads)
+    result = map_files(
+        pipeline.mapping,
+        files,
+        out,
+        memory_limit=_share(settings().memory_limit, workers),
+        threads=max(1, (os.cpu_count() or 1) // workers),
+        fail_on_bad_rows=False,  # what was set aside is published for inspection first
+    )
+    shutil.rmtree(raw)
+    return Prepared(partition, objects, result, folder, time.monotonic() - begin)
+
+
+def _share(limit: str, workers: int) -> str:
+    """An equal part of a memory limit such as `1GB`, in megabytes."""
+    number, unit = int(limit[:-2]), limit[-2:]
+    return f"{max(128, number * (1000 if unit == 'GB' else 1) // workers)}MB"

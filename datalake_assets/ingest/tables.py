@@ -1,0 +1,104 @@
+"""The two catalog tables of a pipeline, its rows and the rows set aside, and how prepared partitions get there."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from datalake_assets.accounts.sessions import AccountSession
+from datalake_assets.catalog.glue import GlueTable, Switch
+from datalake_assets.catalog.manifest import Manifest, RawInput, RowCounts
+from datalake_assets.catalog.publish import publish_partitions
+from datalake_assets.catalog.schema import TableSchema
+from datalake_assets.catalog.upload import LocalFile, upload_versions
+from datalake_assets.catalog.versions import Version
+from datalake_assets.ingest.pipeline import Pipeline
+from datalake_assets.ingest.prepare import Prepared
+from datalake_assets.mapping.spec import QUARANTINE_COLUMNS
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class PipelineTables:
+    """Publishes prepared partitions under one version id of one run."""
+
+    def __init__(self, pipeline: Pipeline, account: AccountSession, run_id: str) -> None:
+        self.pipeline = pipeline
+        self.lake = GlueTable(account, pipeline.name)
+        self.quarantine = GlueTable(account, pipeline.quarantine)
+        self._run_id = run_id
+        self._s3: S3Client = account.client("s3")
+
+    def ensure(self) -> None:
+        """Create both tables or bring them up to the declared columns."""
+        self.lake.ensure(self.pipeline.lake_schema)
+        self.quarantine.ensure(self.pipeline.quarantine_schema)
+
+    def publish_quarantine(self, prepared: Sequence[Prepared], version: str) -> None:
+        """Replace what was set aside before; a partition that never had bad rows gets no version."""
+        before = self.quarantine.current_many([each.partition for each in prepared])
+        wanted = [each for each in prepared if each.result.rows_bad or before[each.partition]]
+        files = {each.partition: each.result.quarantine_files or [_empty_quarantine(each.folder)] for each in wanted}
+        counts = {each.partition: _all_published(each.result.rows_bad) for each in wanted}
+        schema = self.pipeline.quarantine_schema
+        for _, switch in self._publish(self.quarantine, schema, wanted, files, counts, version):
+            if switch.error:
+                raise switch.error
+
+    def publish_lake(self, prepared: Sequence[Prepared], version: str) -> list[tuple[Manifest, Switch]]:
+        """Let readers of each partition see its good rows; a partition that fails has its `Switch.error`."""
+        files = {each.partition: each.result.good_files for each in prepared}
+        counts = {each.partition: each.counts for each in prepared}
+        return self._publish(self.lake, self.pipeline.lake_schema, prepared, files, counts, version)
+
+    def _publish(
+        self,
+        table: GlueTable,
+        schema: TableSchema,
+        prepared: Sequence[Prepared],
+        files: dict[str, list[Path]],
+        counts: dict[str, RowCounts],
+        version: str,
+    ) -> list[tuple[Manifest, Switch]]:
+        if not prepared:
+            return []
+        local = {partition: [_local_file(path) for path in paths] for partition, paths in files.items()}
+        versions = upload_versions(self._s3, table.bucket, table.name, version, local)
+        manifests = [
+            self._manifest(each, versions[each.partition], counts[each.partition], schema) for each in prepared
+        ]
+        switches = publish_partitions(table, manifests)
+        return [(manifest, switches[manifest.version.partition]) for manifest in manifests]
+
+    def _manifest(self, source: Prepared, version: Version, counts: RowCounts, schema: TableSchema) -> Manifest:
+        return Manifest(
+            version=version,
+            inputs=tuple(RawInput(raw.key, raw.etag, raw.size, raw.version_id) for raw in source.objects),
+            counts=counts,
+            columns=schema.columns,
+            run_id=self._run_id,
+            created_at=datetime.now(UTC),
+        )
+
+
+def _all_published(rows: int) -> RowCounts:
+    return RowCounts(rows_in=rows, rows_published=rows, rows_quarantined=0)
+
+
+def _local_file(path: Path) -> LocalFile:
+    from pyarrow import parquet
+
+    return LocalFile(path, parquet.read_metadata(path).num_rows)
+
+
+def _empty_quarantine(folder: Path) -> Path:
+    """A file without rows, for a partition whose bad rows are mended."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    types: dict[str, pa.DataType] = {"varchar": pa.string(), "bigint": pa.int64()}
+    schema = pa.schema([(column.name, types[column.type.kind]) for column in QUARANTINE_COLUMNS])
+    path = folder / "part-00000.parquet"
+    parquet.write_table(schema.empty_table(), path)
+    return path

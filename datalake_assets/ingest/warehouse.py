@@ -1,0 +1,58 @@
+"""Load published versions into the warehouse, each in a transaction of its own."""
+
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+from datalake_assets.accounts.sessions import session
+from datalake_assets.catalog.manifest import read_manifest, redshift_manifest
+from datalake_assets.errors import PlatformError, Unavailable
+from datalake_assets.ingest.outcomes import Failed, Loaded, Published
+from datalake_assets.ingest.pipeline import Pipeline
+
+
+def load_published(pipeline: Pipeline, published: Sequence[Published], run_id: str) -> Iterator[Loaded | Failed]:
+    """Load each version once: one that the warehouse shows already is skipped."""
+    from datalake_assets.accounts.secrets import warehouse_secret
+    from datalake_assets.warehouse.connection import connect
+    from datalake_assets.warehouse.load import PartitionLoad, load_partition
+    from datalake_assets.warehouse.merge import merge_table
+    from datalake_assets.warehouse.table import ensure_table
+
+    table = pipeline.warehouse
+    if table is None or not published:
+        return
+    account = session(pipeline.location)
+    s3, bucket = account.client("s3"), account.account.lake_bucket
+    load = load_partition if pipeline.is_partitioned else merge_table
+    waiting = deque(published)
+    try:
+        with connect(warehouse_secret(pipeline.location)) as connection:
+            ensure_table(connection, table)
+            while waiting:
+                each = waiting[0]
+                begin = time.monotonic()
+                try:
+                    manifest = read_manifest(s3, bucket, pipeline.name, each.partition, each.version)
+                    result = load(
+                        connection,
+                        table,
+                        PartitionLoad(
+                            partition=each.partition,
+                            version=each.version,
+                            manifest_uri=redshift_manifest(s3, bucket, manifest),
+                            expected_rows=manifest.version.row_count,
+                        ),
+                        iam_role=account.account.role,
+                        run_id=run_id,
+                    )
+                except Unavailable:
+                    raise  # the connection is of no more use: all that waits fails with it
+                except PlatformError as error:
+                    yield Failed(each.partition, error)
+                else:
+                    seconds = time.monotonic() - begin
+                    yield Loaded(each.partition, result.version, result.rows, result.skipped, seconds)
+                waiting.popleft()
+    except PlatformError as error:
+        yield from (Failed(each.partition, error) for each in waiting)
