@@ -251,9 +251,11 @@ GROUP BY ALL""").fetchall()
         return self._copy(f"SELECT {', '.join(columns)} FROM numbered WHERE failures IS NULL", self._good_dir, number)
 
     def _copy_quarantine(self, number: int) -> Path:
+        # concat_ws leaves out the value where there is none.
+        sentence = """concat_ws(' ', coalesce(failure."column", 'record'),
+                               chr(39) || failure."value" || chr(39), failure.reason)"""
         values = [
-            """array_to_string(list_transform(failures, lambda failure: concat_ws(' ',
-                coalesce(failure."column", 'record'),  chr(39) || failure."value" || chr(39), failure.reason)), '; ')""",
+            f"array_to_string(list_transform(failures, lambda failure: {sentence}), '; ')",
             """nullif(array_to_string(list_transform(failures, lambda failure: failure."column"), ', '), '')""",
             "raw",
             "uri",
