@@ -92,9 +92,8 @@ def read_news(
         cursor: `News.cursor` of the last reading; its size is bounded by `OVERLAP_IDS`.
         event_types: ASSET_MATERIALIZATION and the types of runs that start, succeed, fail or are cancelled.
     """
-    place = (
-        _Place.parse(cursor) if cursor else _Place(_id_before(instance, time.time() - look_back_seconds), frozenset())
-    )
+    start = time.time() - look_back_seconds
+    place = _Place.parse(cursor) if cursor else _Place.after_id(_id_before(instance, start))
     storage = instance.event_log_storage
     fetch = limit + len(place.seen)
     found: dict[int, EventLogEntry] = {}
