@@ -3,10 +3,12 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from datalake_assets.sandbox.sandbox import Sandbox
+if TYPE_CHECKING:
+    from datalake_assets.sandbox.sandbox import Sandbox
 
 OWN_PREFIXES = ("AWS_", "DATALAKE_", "DAGSTER_")
 
@@ -23,7 +25,7 @@ def forget_accounts() -> None:
 
 
 @pytest.fixture(scope="session")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Sandbox]":
     """A running sandbox on a fresh state folder, and an environment that leads to it and nowhere else."""
     from datalake_assets.sandbox.sandbox import Sandbox, any_free_ports
 
