@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from datalake_assets.errors import UnreadableObject
-from datalake_assets.mapping.raw_files import BLANK_LINE, CARRIAGE_RETURN, PreparedFile
+from datalake_assets.mapping.raw_files import CARRIAGE_RETURN, PreparedFile
 from datalake_assets.mapping.spec import MappingSpec
 from datalake_assets.mapping.sql import compile_staging, literal, literals
 
@@ -79,7 +79,7 @@ def stage(
     # One record can be rejected for several reasons.
     connection.execute(f"""
 CREATE OR REPLACE TABLE broken AS
-SELECT *, {newlines} AS newlines, raw = {literal(BLANK_LINE)} AS is_blank FROM (
+SELECT *, {newlines} AS newlines, raw = {literal(batch[0].blank_line)} AS is_blank FROM (
     SELECT file_index, line AS record, {restored} AS raw, list_sort(list(DISTINCT {_REASONS})) AS reasons
     FROM rejects JOIN reject_scans USING (scan_id, file_id)
     JOIN (VALUES {paths}) AS paths(file_index, path) ON path = file_path
@@ -93,8 +93,15 @@ def _require_file_order(connection: "duckdb.DuckDBPyConnection", create: str) ->
     """
     ((_, text),) = connection.execute(f"EXPLAIN (FORMAT json) {create}").fetchall()
     operators = _operators(json.loads(text))
-    if operators[0] != "BATCH_CREATE_TABLE_AS" or set(operators[1:]) - {"PROJECTION", "READ_CSV"}:
+    # One thread keeps the order by itself, and has an operator of its own for that.
+    keeping = {"BATCH_CREATE_TABLE_AS"} if _threads(connection) > 1 else {"BATCH_CREATE_TABLE_AS", "CREATE_TABLE_AS"}
+    if operators[0] not in keeping or set(operators[1:]) - {"PROJECTION", "READ_CSV"}:
         raise RuntimeError("DuckDB plans to read the files out of order; the mapping's SQL must be a plain projection")
+
+
+def _threads(connection: "duckdb.DuckDBPyConnection") -> int:
+    ((threads,),) = connection.execute("SELECT current_setting('threads')").fetchall()
+    return int(threads)
 
 
 def _operators(plan: list[dict[str, Any]]) -> list[str]:
@@ -118,7 +125,7 @@ def _reader(spec: MappingSpec, batch: Sequence[PreparedFile]) -> str:
 def _placeholders(batch: Sequence[PreparedFile]) -> list[tuple[str, str]]:
     if not any(file.is_rewritten for file in batch):
         return []
-    return [(BLANK_LINE, ""), (CARRIAGE_RETURN, "\r")]
+    return [(batch[0].blank_line, ""), (CARRIAGE_RETURN, "\r")]
 
 
 def _line_ends(batch: Sequence[PreparedFile]) -> str:
