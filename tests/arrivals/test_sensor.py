@@ -1,0 +1,285 @@
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import pytest
+
+from datalake_assets.accounts import registry, sessions, settings
+from datalake_assets.arrivals import sensor as sensor_module
+from datalake_assets.arrivals.dead_letters import dead_letters_after
+from datalake_assets.arrivals.ledger import Ledger
+from datalake_assets.arrivals.listing import list_partition
+from datalake_assets.arrivals.requests import RunState
+from datalake_assets.arrivals.sensor import build_arrival_sensor, run_states
+from datalake_assets.errors import ConfigurationError
+from datalake_assets.names import UNPARTITIONED
+from tests.arrivals.builders import AIRLINES, FLIGHTS, SOURCES
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+FLIGHTS_KEY = dg.AssetKey(["flights", "lake", "flights"])
+RAW_KEY = dg.AssetKey(["flights", "raw", "flights"])
+AIRLINES_KEY = dg.AssetKey(["flights", "lake", "airlines"])
+DAILY = dg.DailyPartitionsDefinition("2013-01-01")
+
+
+class Platform:
+    """A location with its sensor, its instance and its bucket, as the daemon would drive it."""
+
+    def __init__(self, s3: "S3Client", bucket: str, instance: dg.DagsterInstance) -> None:
+        self.s3, self.bucket, self.instance = s3, bucket, instance
+        self.ledger = Ledger()
+        self.seen: list[list[str]] = []
+        self.fails = False
+        self.definitions = self._definitions()
+        self.sensor = self.definitions.get_repository_def().get_sensor_def("flights_arrivals")
+        self.cursor: str | None = None
+
+    def _definitions(self) -> dg.Definitions:
+        @dg.asset(
+            key=FLIGHTS_KEY,
+            deps=[RAW_KEY],
+            partitions_def=DAILY,
+            backfill_policy=dg.BackfillPolicy.single_run(),
+            check_specs=[dg.AssetCheckSpec("quarantine", asset=FLIGHTS_KEY)],
+        )
+        def flights(context: dg.AssetExecutionContext) -> Iterator[Any]:
+            self.seen.append(list(context.partition_keys))
+            if self.fails:
+                raise RuntimeError("the warehouse is down")
+            begun = self.ledger.last_change()
+            for partition in context.partition_keys:
+                objects = list_partition(self.s3, self.bucket, FLIGHTS.pattern, partition)
+                self.ledger.mark_published(
+                    FLIGHTS.source_id, partition, objects=objects, version=context.run_id, begun_seq=begun
+                )
+                yield dg.AssetMaterialization(FLIGHTS_KEY, partition=partition, metadata={"rows": len(objects)})
+            yield dg.AssetCheckResult(check_name="quarantine", asset_key=FLIGHTS_KEY, passed=True)
+            yield dg.Output(None)
+
+        @dg.asset(key=AIRLINES_KEY)
+        def airlines() -> None:
+            objects = list_partition(self.s3, self.bucket, AIRLINES.pattern, UNPARTITIONED)
+            self.ledger.mark_published(AIRLINES.source_id, UNPARTITIONED, objects=objects, version="v")
+
+        raw = dg.AssetSpec(RAW_KEY, partitions_def=DAILY)
+        return dg.Definitions(assets=[raw, flights, airlines], sensors=[build_arrival_sensor("flights", SOURCES)])
+
+    def land(self, *keys: str, body: bytes = b"x") -> None:
+        for key in keys:
+            self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
+
+    def tick(self) -> Any:
+        context = dg.build_sensor_context(
+            instance=self.instance,
+            cursor=self.cursor,
+            repository_def=self.definitions.get_repository_def(),
+            sensor_name="flights_arrivals",
+        )
+        result = self.sensor.evaluate_tick(context)
+        self.cursor = result.cursor
+        for event in result.asset_events:
+            self.instance.report_runless_asset_event(event)
+        return result
+
+    def run(self, request: dg.RunRequest, *, raises: bool = True) -> dg.ExecuteInProcessResult:
+        assert request.job_name is not None
+        job = self.definitions.get_repository_def().get_job(request.job_name)
+        subset = job.get_subset(
+            asset_selection=set(request.asset_selection or []) or None,
+        )
+        tags = {**request.tags, "dagster/run_key": str(request.run_key)}
+        return subset.execute_in_process(instance=self.instance, tags=tags, raise_on_error=raises)
+
+    def partitions_with_data(self, key: dg.AssetKey) -> set[str]:
+        return set(self.instance.get_materialized_partitions(key))
+
+
+@pytest.fixture
+def platform(aws: None, empty_ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
+    """The flights account of the registry, in moto and the throw-away database."""
+    monkeypatch.setenv("DATALAKE_DATABASE_URL", empty_ledger_url)
+    caches = [settings.settings, sessions.session, sessions._platform_sts, sensor_module._queue_url]
+    for cache in caches:
+        cache.cache_clear()
+    account = registry.registry().account("flights")
+    aws_session = sessions.session("flights")
+    s3, sqs = aws_session.client("s3"), aws_session.client("sqs")
+    s3.create_bucket(
+        Bucket=account.raw_bucket,
+        CreateBucketConfiguration={"LocationConstraint": account.region},  # type: ignore[typeddict-item]
+    )
+    url = sqs.create_queue(QueueName=account.arrivals_queue)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    s3.put_bucket_notification_configuration(
+        Bucket=account.raw_bucket,
+        NotificationConfiguration={
+            "QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]}]
+        },
+    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Platform(s3, account.raw_bucket, instance)
+    for cache in caches:
+        cache.cache_clear()
+
+
+def test_files_of_contiguous_days_become_one_run_that_covers_them_all(platform: Platform) -> None:
+    days = ["2013-01-01", "2013-01-02", "2013-01-03"]
+    platform.land(*(f"flights/dt={day}/{name}.csv.gz" for day in days for name in "ab"))
+    (request,) = platform.tick().run_requests
+    assert request.partition_key is None
+    assert request.tags["dagster/asset_partition_range_start"] == "2013-01-01"
+    assert request.tags["dagster/asset_partition_range_end"] == "2013-01-03"
+    assert (request.tags["datalake/objects"], request.tags["datalake/reason"]) == ("6", "new files")
+
+    result = platform.run(request)
+
+    assert result.success
+    assert platform.seen == [days]
+    assert platform.partitions_with_data(FLIGHTS_KEY) == set(days)
+    assert (
+        [e.asset_check_evaluation_data.check_name for e in result.get_asset_check_evaluations_events()]
+        if hasattr(result, "get_asset_check_evaluations_events")
+        else result.get_asset_check_evaluations()
+    )
+    assert platform.tick().run_requests == []
+
+
+def test_days_with_a_gap_become_one_run_for_each_stretch(platform: Platform) -> None:
+    platform.land(*(f"flights/dt=2013-01-{day}/a.csv.gz" for day in ("01", "02", "05")))
+    requests = platform.tick().run_requests
+    for request in requests:
+        platform.run(request)
+    assert sorted(platform.seen) == [["2013-01-01", "2013-01-02"], ["2013-01-05"]]
+
+
+def test_a_tick_tells_of_each_changed_partition_once_and_never_of_files(platform: Platform) -> None:
+    platform.land(*(f"flights/dt=2013-01-01/{n}.csv.gz" for n in range(12)), "flights/dt=2013-01-02/a.csv.gz")
+    events = platform.tick().asset_events
+    assert [(e.asset_key, e.partition) for e in events] == [(RAW_KEY, "2013-01-01"), (RAW_KEY, "2013-01-02")]
+    assert events[0].metadata["objects"].value == 12
+    assert events[0].metadata["dagster/uri"].value == f"s3://{platform.bucket}/flights/dt=2013-01-01/"
+    assert platform.tick().asset_events == []
+    assert platform.partitions_with_data(RAW_KEY) == {"2013-01-01", "2013-01-02"}
+
+
+def test_a_table_without_partitions_runs_without_a_range(platform: Platform) -> None:
+    platform.land("airlines/airlines.csv")
+    result = platform.tick()
+    (request,) = result.run_requests
+    assert not any(tag.startswith("dagster/asset_partition") for tag in request.tags)
+    assert result.asset_events[0].partition is None
+    assert platform.run(request).success
+    assert platform.instance.get_latest_materialization_event(AIRLINES_KEY) is not None
+    assert platform.tick().run_requests == []
+
+
+def test_a_tick_that_died_after_its_request_was_remembered_is_repeated_under_the_same_key(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.land("flights/dt=2013-01-01/a.csv.gz")
+    (request,) = platform.tick().run_requests  # and nobody ever hears of it
+    assert platform.tick().run_requests == []
+    monkeypatch.setattr("datalake_assets.arrivals.requests.LOST_AFTER_SECONDS", 0)
+    (again,) = platform.tick().run_requests
+    assert again.run_key == request.run_key
+    platform.run(again)
+    assert platform.tick().run_requests == []
+
+
+def test_a_late_file_replaces_its_partition_once(platform: Platform) -> None:
+    platform.land("flights/dt=2013-01-01/a.csv.gz")
+    platform.run(platform.tick().run_requests[0])
+    platform.land("flights/dt=2013-01-01/late.csv.gz")
+    (request,) = platform.tick().run_requests
+    assert request.tags["datalake/reason"] == "changed files"
+    platform.run(request)
+    assert platform.tick().run_requests == []
+    assert platform.seen == [["2013-01-01"], ["2013-01-01"]]
+
+
+def test_a_failed_run_is_not_requested_again_at_once_but_a_mended_file_is(platform: Platform) -> None:
+    platform.land("flights/dt=2013-01-01/a.csv.gz", body=b"broken")
+    platform.fails = True
+    assert not platform.run(platform.tick().run_requests[0], raises=False).success
+    idle = platform.tick()
+    assert idle.run_requests == []
+    assert "its run failed" in idle.skip_message
+    platform.fails = False
+    platform.land("flights/dt=2013-01-01/a.csv.gz", body=b"mended")
+    assert platform.run(platform.tick().run_requests[0]).success
+    assert platform.tick().run_requests == []
+
+
+def test_a_run_in_flight_keeps_its_partition_waiting(platform: Platform) -> None:
+    platform.land("flights/dt=2013-01-01/a.csv.gz")
+    (request,) = platform.tick().run_requests
+    run = platform.instance.create_run_for_job(
+        platform.definitions.get_repository_def().get_job(request.job_name),
+        tags={"dagster/run_key": request.run_key},
+        asset_selection=frozenset([FLIGHTS_KEY]),
+    )
+    platform.land("flights/dt=2013-01-01/b.csv.gz")
+    waiting = platform.tick()
+    assert waiting.run_requests == []
+    assert "in flight" in waiting.skip_message
+    platform.instance.report_run_failed(run)
+    (request,) = platform.tick().run_requests
+    assert request.tags["datalake/objects"] == "2"
+
+
+def test_an_unexpected_key_is_told_once_and_does_not_block_the_others(platform: Platform) -> None:
+    platform.land("flights/dt=2013-13-45/a.csv.gz", "flights/dt=2013-01-01/a.csv.gz", "nobody/knows.csv")
+    assert len(platform.tick().run_requests) == 1
+    letters = dead_letters_after(0, location="flights")
+    assert {letter.key: letter.source_id for letter in letters} == {
+        "flights/dt=2013-13-45/a.csv.gz": "flights/flights",
+        "nobody/knows.csv": None,
+    }
+    platform.land("nobody/knows.csv")
+    assert dead_letters_after(letters[-1].id) == []
+
+
+def test_the_newest_run_of_a_key_says_what_became_of_it() -> None:
+    @dg.job
+    def nothing() -> None: ...
+
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def run(key: str, status: dg.DagsterRunStatus, **tags: str) -> None:
+            instance.create_run_for_job(nothing, status=status, tags={"dagster/run_key": key, **tags})
+
+        run("failed", dg.DagsterRunStatus.FAILURE)
+        run("retried", dg.DagsterRunStatus.FAILURE, **{"dagster/will_retry": "true"})
+        run("repaired", dg.DagsterRunStatus.FAILURE)
+        run("repaired", dg.DagsterRunStatus.SUCCESS)
+        run("again", dg.DagsterRunStatus.FAILURE)
+        run("again", dg.DagsterRunStatus.STARTED)
+        run("ended", dg.DagsterRunStatus.CANCELED)
+        keys = ["failed", "retried", "repaired", "again", "ended", "never", *(f"other {n}" for n in range(200))]
+        assert run_states(instance, keys) == {
+            "failed": RunState.FAILED,
+            "retried": RunState.IN_FLIGHT,
+            "repaired": RunState.SUCCEEDED,
+            "again": RunState.IN_FLIGHT,
+            "ended": RunState.CANCELED,
+        }
+
+
+def test_sources_that_name_jobs_request_these_jobs(platform: Platform) -> None:
+    from dataclasses import replace
+
+    @dg.asset(key=FLIGHTS_KEY, partitions_def=DAILY, backfill_policy=dg.BackfillPolicy.single_run())
+    def flights() -> None: ...
+
+    jobs = [dg.define_asset_job(name, selection=dg.AssetSelection.assets(FLIGHTS_KEY)) for name in ("flights", "other")]
+    sources = [replace(FLIGHTS, target="flights"), replace(AIRLINES, target="other")]
+    with pytest.raises(ConfigurationError, match="no job other"):
+        build_arrival_sensor("flights", sources, jobs=jobs[:1])
+    sensor = build_arrival_sensor("flights", sources, jobs=jobs)
+    definitions = dg.Definitions(assets=[flights], jobs=jobs, sensors=[sensor])
+    platform.land("flights/dt=2013-01-01/a.csv.gz")
+    context = dg.build_sensor_context(instance=platform.instance, repository_def=definitions.get_repository_def())
+    (request,) = sensor.evaluate_tick(context).run_requests or []
+    assert (request.job_name, request.asset_selection) == ("flights", None)
