@@ -26,6 +26,7 @@ from datalake_assets.sandbox.redshift.rules import (
     ratio_to_report,
     renamed_functions,
     settings,
+    system_columns,
     types,
 )
 from datalake_assets.sandbox.redshift.tokens import Edit, Statement
@@ -57,5 +58,6 @@ SPANS: tuple[Rule, ...] = (
     listagg,
     approximate,
     renamed_functions,
+    system_columns,
 )
 STRUCTURAL: tuple[Rule, ...] = (decode, ratio_to_report, qualify)

@@ -96,7 +96,7 @@ create or replace view pg_catalog.svv_table_info as
         r.table_id::integer as table_id,
         r.table_name as "table",
         'N'::varchar as encoded,
-        'AUTO(ALL)'::varchar as diststyle,
+        case r.relkind when 'm' then 'EVEN' else 'AUTO(ALL)' end::varchar as diststyle,
         null::varchar as sortkey1,
         coalesce((
             select max(k.character_maximum_length) from redshift_compat.columns k
