@@ -84,7 +84,8 @@ class PreparedFile:
 
     `first_line` is the line number of the header in the raw file; `lines` counts from the header on; `header` holds
     the names without spaces around them; `header_lines` is above 1 when a name contains a line break; `line_end` is
-    the character to count lines by, `record_end` what ends a record unless the ends are mixed.
+    the character to count lines by, `record_end` what ends a record unless the ends are mixed; `blank_line` stands in
+    the blank lines of a rewritten file.
     """
 
     path: Path
@@ -98,6 +99,7 @@ class PreparedFile:
     has_nul: bool
     has_mixed_line_ends: bool
     is_rewritten: bool
+    blank_line: str
     size: int
 
 
@@ -138,12 +140,11 @@ def prepare(file: StagedFile, source: SourceFormat, target: Path) -> PreparedFil
         has_nul=scan.has_nul,
         has_mixed_line_ends=scan.has_mixed_line_ends,
         is_rewritten=False,
+        # The parser must reject it: one field is right in a file of one column only.
+        blank_line=BLANK_LINE if len(header) > 1 else BLANK_LINE + source.delimiter + BLANK_LINE,
         size=scan.size,
     )
-    # In a file of one column a blank line is a record with a null, nothing is dropped.
-    if scan.leading_blank_lines or (scan.has_blank_lines and len(header) > 1):
-        return rewrite(prepared)
-    return prepared
+    return rewrite(prepared) if scan.has_blank_lines else prepared
 
 
 def rewrite(file: PreparedFile) -> PreparedFile:
@@ -175,9 +176,7 @@ def rewrite(file: PreparedFile) -> PreparedFile:
 def _rewritten(data: bytes, line_end: bytes, file: PreparedFile) -> bytes:
     if file.has_mixed_line_ends:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", CARRIAGE_RETURN.encode())
-    if len(file.header) == 1:  # there a blank line is a record
-        return data
-    doubled, filled = line_end * 2, line_end + BLANK_LINE.encode() + line_end
+    doubled, filled = line_end * 2, line_end + file.blank_line.encode() + line_end
     # Twice, because matches do not overlap: three line ends hold two blank lines.
     return data.replace(doubled, filled).replace(doubled, filled)
 
@@ -308,7 +307,7 @@ def _scan(chunks: Iterator[bytes]) -> Scan:
         ends_line=bool(tail),
         leading_blank_lines=leading,
         trailing_blank_lines=max(_line_ends(tail) - 1, 0),
-        has_blank_lines=blanks,
+        has_blank_lines=blanks or bool(leading),
         has_nul=nul,
     )
 

@@ -82,16 +82,11 @@ def test_ordinary_variants_are_read(content: bytes, rows: int, tmp_path: Path) -
     assert mapped.good_rows == [2] * rows
 
 
-def test_a_file_of_one_column_takes_a_blank_line_for_a_null(tmp_path: Path) -> None:
-    mapped = run_mapping(build_spec("a:int"), b"a\n1\n\n2\n1,2\n3\n", tmp_path)
+def test_a_file_of_one_column_tells_a_blank_line_from_an_empty_value(tmp_path: Path) -> None:
+    mapped = run_mapping(build_spec("a:int"), b'a\n1\n\n""\n2\n1,2\n3\n\n\n', tmp_path)
     assert mapped.values("a") == [1, None, 2, 3]
-    assert mapped.good_rows == [2, 3, 4, 6]
-    assert mapped.bad_rows == [5]
-
-
-def test_blank_lines_at_the_end_of_a_file_of_one_column_are_no_nulls(tmp_path: Path) -> None:
-    mapped = run_mapping(build_spec("a:int"), b"a\n1\n2\n\n\n", tmp_path)
-    assert mapped.values("a") == [1, 2]
+    assert mapped.good_rows == [2, 4, 5, 7]
+    assert mapped.bad_rows == [6]
 
 
 def test_an_invalid_byte_costs_one_row(tmp_path: Path) -> None:
