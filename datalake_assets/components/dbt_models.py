@@ -4,6 +4,7 @@ What each model is comes from the manifest; how dbt is run is in `dbt_run`.
 """
 
 import sys
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ import dagster as dg
 
 from datalake_assets.components.dbt_manifest import read_manifest
 from datalake_assets.names import identifier
+from datalake_assets.triggers.decision import Target, Timing
+from datalake_assets.triggers.sensor import build_trigger_sensor
 
 _DBT_VERSION = "dbt.version"
 
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from dagster_dbt.dbt_project import DbtProject
 
 MODELS_JOB = "dbt_models"
+_BUILT = ("model", "seed", "snapshot")
 
 
 class ModelTranslator(DagsterDbtTranslator):
@@ -72,12 +76,13 @@ class ModelTranslator(DagsterDbtTranslator):
         return spec.merge_attributes(kinds={materialized}) if materialized in ("table", "view") else spec
 
 
-def build_dbt_definitions(location: str, project_dir: Path) -> dg.Definitions:
-    """Return the models of a dbt project as assets, their tests as asset checks, and the job that builds any of them.
+def build_dbt_definitions(location: str, project_dir: Path, *, timing: Timing | None = None) -> dg.Definitions:
+    """Return the models of a dbt project as assets, their tests as asset checks, and what makes them run by themselves.
 
     Args:
         location: the location that the models belong to, and whose account's warehouse they are built in.
         project_dir: the folder with dbt_project.yml; its manifest must have been built (`ensure_manifest`).
+        timing: how long the trigger waits for more news about the sources.
 
     Raises:
         ConfigurationError: the manifest is missing or broken.
@@ -98,13 +103,32 @@ def build_dbt_definitions(location: str, project_dir: Path) -> dg.Definitions:
         executor_def=dg.in_process_executor,
         description="Build the selected dbt models and run their tests.",
     )
-    return dg.Definitions(assets=[models], jobs=[job])
+    trigger = build_trigger_sensor(location, job=job, targets=model_targets(manifest, translator), timing=timing)
+    return dg.Definitions(assets=[models], jobs=[job], sensors=[trigger])
 
 
-def model_parents(definitions: dg.Definitions) -> dict[dg.AssetKey, frozenset[dg.AssetKey]]:
-    """Return the direct parents of each asset that the definitions can build."""
-    graph = definitions.resolve_asset_graph()
-    return {key: frozenset(graph.get(key).parent_keys) for key in graph.executable_asset_keys}
+def model_targets(manifest: Mapping[str, Any], translator: ModelTranslator) -> list[Target]:
+    """Return what each model is built from, and what its tests read besides: all of that must exist before."""
+    nodes = {**manifest["sources"], **manifest["nodes"]}
+    keys = {
+        unique_id: translator.get_asset_key(node).to_user_string()
+        for unique_id, node in nodes.items()
+        if node["resource_type"] in ("source", *_BUILT)
+    }
+    needs: dict[str, set[str]] = defaultdict(set)
+    for node in manifest["nodes"].values():
+        if node["resource_type"] == "test":
+            read = {keys[parent] for parent in node["depends_on"]["nodes"] if parent in keys}
+            needs[node.get("attached_node") or ""] |= read
+    return [
+        Target(
+            key=keys[unique_id],
+            parents=frozenset(keys[parent] for parent in node["depends_on"]["nodes"] if parent in keys),
+            needs=frozenset(needs[unique_id] - {keys[unique_id]}),
+        )
+        for unique_id, node in manifest["nodes"].items()
+        if node["resource_type"] in _BUILT
+    ]
 
 
 def _dagster_meta(props: Mapping[str, Any]) -> Mapping[str, Any]:

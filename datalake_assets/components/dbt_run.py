@@ -20,10 +20,12 @@ from datalake_assets.components.dbt_manifest import PARTIAL_PARSE, dbt_executabl
 from datalake_assets.components.dbt_models import ModelTranslator
 from datalake_assets.errors import AuditFailed, PermanentError, PlatformError, Unavailable
 from datalake_assets.names import quoted
+from datalake_assets.warehouse.connection import WarehouseConnection, connect
 
 MAX_NAMED_FAILURES = 5
 _UNREACHABLE = re.compile(
-    r"could not connect|connection refused|failed to connect|communication error|timed? ?out|getaddrinfo|name or service",
+    r"could not connect|connection refused|failed to connect|communication error|timed? ?out|getaddrinfo|"
+    r"name or service",
     re.IGNORECASE,
 )
 _FAILED = {"error", "fail", "runtime error"}
@@ -73,7 +75,7 @@ def build_models(
         invocation.process.wait()
         _keep_partial_parse(project_dir, target)
         if invocation.process.returncode:
-            raise _failure(invocation, manifest)
+            raise _failure(invocation)
 
 
 def warehouse_environment(secret: WarehouseSecret) -> dict[str, str]:
@@ -109,25 +111,13 @@ class _RowCounts:
 
     def __init__(self, secret: WarehouseSecret) -> None:
         self._secret = secret
-        self._connection: Any = None
+        self._connection: WarehouseConnection | None = None
 
     def of(self, schema: str, table: str) -> int:
         if self._connection is None:
-            import redshift_connector
-
-            self._connection = redshift_connector.connect(
-                host=self._secret.host,
-                port=self._secret.port,
-                database=self._secret.dbname,
-                user=self._secret.username,
-                password=self._secret.password.get_secret_value(),
-                ssl=self._secret.ssl,
-                timeout=30,
-            )
-            self._connection.autocommit = True
-        with self._connection.cursor() as cursor:
-            cursor.execute(f"select count(*) from {quoted(schema)}.{quoted(table)}")
-            return int(cursor.fetchone()[0])
+            self._connection = connect(self._secret)
+        [(rows,)] = self._connection.execute(f"select count(*) from {quoted(schema)}.{quoted(table)}").rows
+        return int(rows)
 
     def close(self) -> None:
         if self._connection is not None:
@@ -190,7 +180,7 @@ def _keep_partial_parse(project_dir: Path, target: Path) -> None:
         os.replace(passing, place / PARTIAL_PARSE)
 
 
-def _failure(invocation: DbtCliInvocation, manifest: Mapping[str, Any]) -> PlatformError:
+def _failure(invocation: DbtCliInvocation) -> PlatformError:
     """What went wrong, by node where dbt got as far as running one."""
     try:
         results = invocation.get_artifact("run_results.json")["results"]
