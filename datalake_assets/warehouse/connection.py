@@ -2,6 +2,7 @@
 
 import logging
 import struct
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,13 @@ STATEMENT_SECONDS = 3600
 KEEPALIVE_IDLE_SECONDS = 60  # load balancers in front of Redshift forget a silent connection after 350 s
 KEEPALIVE_INTERVAL_SECONDS = 15
 KEEPALIVE_PROBES = 4
+
+# Serialization failure, deadlock, lock not available; then schema, table, column or a catalog row that exists already:
+# our DDL looks first, so another session made it meanwhile.
+CONCURRENT_STATES = {"40001", "40P01", "55P03", "42P06", "42P07", "42701", "42710", "23505"}
+# Redshift numbers its isolation errors: 1023 a serializable violation, 1018 a table replaced meanwhile.
+CONCURRENT_MESSAGES = ("1023", "1018", "tuple concurrently updated")
+UNAVAILABLE_STATES = {"57P01", "57P02", "57P03", "53300"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +145,10 @@ def connect(secret: WarehouseSecret) -> WarehouseConnection:
             tcp_keepalive_count=KEEPALIVE_PROBES,
         )
     except Error as error:
+        _close_socket(error)
         raise statement_error(error, where=where, sql="connect") from error
     except (OSError, struct.error) as error:
+        _close_socket(error)
         raise _lost(where, error) from error
     # The driver has one time-out for connecting and for every later answer, and no way to set the second alone.
     raw._usock.settimeout(STATEMENT_SECONDS)
@@ -154,8 +164,7 @@ def statement_error(error: Exception, *, where: str, sql: str) -> PlatformError:
     if detail := fields.get("D"):
         message += f" ({' '.join(detail.split())[:500]})"
     told = f"{message}, SQLSTATE {state}"
-    # Redshift numbers its isolation errors: 1023 a serializable violation, 1018 a table replaced meanwhile.
-    if state in ("40001", "40P01", "55P03") or message.startswith(("1023", "1018")):
+    if state in CONCURRENT_STATES or message.startswith(CONCURRENT_MESSAGES):
         return ConcurrentChange(f"another transaction was in the way: {told}", where=where)
     if state.startswith("28"):
         return AccessDenied(f"the warehouse refuses the login: {told}", where=where, todo="Mend the warehouse's secret")
@@ -163,9 +172,16 @@ def statement_error(error: Exception, *, where: str, sql: str) -> PlatformError:
         return AccessDenied(told, where=where, todo="Grant the warehouse's user the right that is missing")
     if state == "3D000":
         return ConfigurationError(told, where=where, todo="Mend `dbname` in the warehouse's secret")
-    if state.startswith("08") or state in ("57P01", "57P02", "57P03", "53300"):
+    if state.startswith("08") or state in UNAVAILABLE_STATES:
         return Unavailable(told, where=where, todo="Run it again once the warehouse is back")
     return StatementFailed(f"{told}, in: {' '.join(sql.split())[:300]}", where=where)
+
+
+def _close_socket(error: Exception) -> None:
+    """Close what a failed login left open: the driver raises from its constructor and keeps the socket."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if opened := getattr(frame.f_locals.get("self"), "_usock", None):
+            opened.close()
 
 
 def _lost(where: str, error: Exception) -> Unavailable:

@@ -20,6 +20,7 @@ from datalake_assets.warehouse.ledger import (
     loaded_version,
     lock_ledger,
     record_load,
+    status,
 )
 from datalake_assets.warehouse.retries import retrying
 from datalake_assets.warehouse.sql import columns_sql, redshift_type
@@ -77,14 +78,10 @@ def load_partition(
         Unavailable: the connection broke; either nothing changed or all did, which the next attempt finds out.
     """
     _check(table, load.partition)
-    return load_version(
-        connection,
-        table,
-        load,
-        iam_role=iam_role,
-        run_id=run_id,
-        replace_rows=lambda: _replace(connection, table, load),
-    )
+    prepare(connection, table)
+    if held := newer(loaded_version(connection, table, load.partition), load):
+        return skipped(table, load, held)
+    return _load(connection, table, load, iam_role=iam_role, run_id=run_id)
 
 
 def load_partitions(
@@ -100,15 +97,27 @@ def load_partitions(
     Raises:
         Unavailable: the connection broke; the partitions before are loaded, and repeating skips them.
     """
+    prepare(connection, table)
+    held = status(connection, table)
     done: dict[str, LoadResult | PlatformError] = {}
     for load in loads:
         try:
-            done[load.partition] = load_partition(connection, table, load, iam_role=iam_role, run_id=run_id)
+            _check(table, load.partition)
+            if already := newer(held.get(load.partition), load):
+                done[load.partition] = skipped(table, load, already)
+            else:
+                done[load.partition] = _load(connection, table, load, iam_role=iam_role, run_id=run_id)
         except Unavailable:
             raise
         except PlatformError as error:
             done[load.partition] = error
     return done
+
+
+def prepare(connection: WarehouseConnection, table: WarehouseTable) -> None:
+    """Bring the ledger and the table there; nothing is written if they are."""
+    ensure_ledger(connection, table.schema)
+    ensure_table(connection, table)
 
 
 def load_version(
@@ -127,21 +136,20 @@ def load_version(
     """
     version_id(load.version)
     partition_key(load.partition)
-    ensure_ledger(connection, table.schema)
-    ensure_table(connection, table)
-    if held := _newer(loaded_version(connection, table, load.partition), load):
-        return _skipped(table, load, held)
-
     try:
         stage(connection, table, manifest_uri=load.manifest_uri, iam_role=iam_role, expected_rows=load.expected_rows)
-        result = retrying(lambda: _switch(connection, table, load, run_id, replace_rows))
-    except Unavailable:
-        raise
-    except PlatformError:
+        return retrying(lambda: _switch(connection, table, load, run_id, replace_rows))
+    finally:
         drop_stage(connection)
-        raise
-    drop_stage(connection)
-    return result
+
+
+def _load(
+    connection: WarehouseConnection, table: WarehouseTable, load: PartitionLoad, *, iam_role: str, run_id: str
+) -> LoadResult:
+    def replace_rows() -> tuple[int, int]:
+        return _replace(connection, table, load)
+
+    return load_version(connection, table, load, iam_role=iam_role, run_id=run_id, replace_rows=replace_rows)
 
 
 def _switch(
@@ -154,8 +162,8 @@ def _switch(
     with connection.transaction():
         lock_ledger(connection, table.schema)
         # Asked again under the lock: another run may have loaded the partition while this one copied.
-        if held := _newer(loaded_version(connection, table, load.partition), load):
-            return _skipped(table, load, held)
+        if held := newer(loaded_version(connection, table, load.partition), load):
+            return skipped(table, load, held)
         inserted, deleted = replace_rows()
         record_load(
             connection,
@@ -197,11 +205,13 @@ def _replace(connection: WarehouseConnection, table: WarehouseTable, load: Parti
     return inserted, deleted
 
 
-def _newer(held: LoadedVersion | None, load: PartitionLoad) -> LoadedVersion | None:
+def newer(held: LoadedVersion | None, load: PartitionLoad) -> LoadedVersion | None:
+    """What the warehouse holds, if that is the version to load or a newer one."""
     return held if held is not None and held.version >= load.version else None
 
 
-def _skipped(table: WarehouseTable, load: PartitionLoad, held: LoadedVersion) -> LoadResult:
+def skipped(table: WarehouseTable, load: PartitionLoad, held: LoadedVersion) -> LoadResult:
+    """The result of a load that had nothing to do."""
     log.info(
         "%s %s holds version %s already, %s is not loaded", table.label, load.partition, held.version, load.version
     )

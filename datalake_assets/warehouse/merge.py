@@ -7,7 +7,8 @@ new ones are inserted; who reads the table by key never misses a row that is in 
 from datalake_assets.errors import AuditFailed, ConfigurationError
 from datalake_assets.names import UNPARTITIONED, quoted
 from datalake_assets.warehouse.connection import WarehouseConnection
-from datalake_assets.warehouse.load import LoadResult, PartitionLoad, load_version
+from datalake_assets.warehouse.ledger import loaded_version
+from datalake_assets.warehouse.load import LoadResult, PartitionLoad, load_version, newer, prepare, skipped
 from datalake_assets.warehouse.sql import columns_sql
 from datalake_assets.warehouse.staging import STAGE
 from datalake_assets.warehouse.table import WarehouseTable
@@ -38,6 +39,10 @@ def merge_table(
             where=table.label,
             expected="`key` columns and no partition column",
         )
+
+    prepare(connection, table)
+    if held := newer(loaded_version(connection, table, UNPARTITIONED), load):
+        return skipped(table, load, held)
 
     def replace_rows() -> tuple[int, int]:
         _check_keys(connection, table, load)

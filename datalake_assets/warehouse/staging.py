@@ -6,7 +6,7 @@ the minutes that a COPY may take. A failed COPY has touched nothing.
 
 import logging
 
-from datalake_assets.errors import RowCountMismatch
+from datalake_assets.errors import RowCountMismatch, Unavailable
 from datalake_assets.names import quoted
 from datalake_assets.warehouse.connection import WarehouseConnection
 from datalake_assets.warehouse.sql import redshift_type, role_literal, s3_literal
@@ -27,7 +27,7 @@ def stage(
         StatementFailed: COPY refused the objects, for example because their columns are not the table's.
     """
     columns = ", ".join(f"{quoted(column.name)} {redshift_type(column.type)}" for column in table.columns)
-    drop_stage(connection)
+    drop_stage(connection)  # of a load that was cut off
     connection.execute(f"CREATE TEMP TABLE {STAGE} ({columns})")
     connection.execute(
         f"COPY {STAGE} FROM {s3_literal(manifest_uri)} IAM_ROLE {role_literal(iam_role)} FORMAT AS PARQUET MANIFEST"
@@ -44,5 +44,8 @@ def stage(
 
 
 def drop_stage(connection: WarehouseConnection) -> None:
-    """Drop the session's stage, if there is one."""
-    connection.execute(f"DROP TABLE IF EXISTS {STAGE}")
+    """Drop the session's stage, if there is one; a lost connection has dropped it already."""
+    try:
+        connection.execute(f"DROP TABLE IF EXISTS {STAGE}")
+    except Unavailable:
+        log.debug("the stage is gone with the connection to %s", connection.where)
