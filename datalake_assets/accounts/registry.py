@@ -116,16 +116,15 @@ def load_registry(path: Path = REGISTRY_PATH) -> Registry:
     Raises:
         ConfigurationError: the file is missing, is not YAML or breaks a rule; one line for each mistake.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
+    import yaml
 
     try:
         text = path.read_text(encoding="utf-8")
-        data = YAML(typ="safe", pure=True).load(text)
+        data = yaml.safe_load(text)
         parsed = _File.model_validate(data)
     except FileNotFoundError as error:
         raise ConfigurationError("the account registry is missing", where=str(path)) from error
-    except YAMLError as error:
+    except yaml.YAMLError as error:
         raise ConfigurationError(f"the account registry is not YAML: {error}", where=str(path)) from error
     except ValidationError as error:
         mistakes = "\n".join(

@@ -15,13 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datalake_assets.definitions import PROJECT_ROOT
 from datalake_assets.errors import ConfigurationError, Unavailable
+from datalake_assets.project import INSTANCE_CONFIG, PROJECT_ROOT, WORKSPACE
 from datalake_assets.sandbox.supervisor import ChildProcess, Supervisor
 
 HOST = "127.0.0.1"
-WORKSPACE = PROJECT_ROOT / "workspace.yaml"
-INSTANCE_CONFIG = PROJECT_ROOT / "deploy" / "dagster.yaml"
 READY_SECONDS = 120.0  # a laptop that compiles all modules for the first time
 
 

@@ -7,6 +7,6 @@ import click
 def dbt_manifest() -> None:
     """Prepare dbt_project/target/manifest.json when it is missing or older than the project."""
     from datalake_assets.components.dbt_manifest import ensure_manifest
-    from datalake_assets.definitions import DBT_PROJECT
+    from datalake_assets.project import DBT_PROJECT
 
     ensure_manifest(DBT_PROJECT)

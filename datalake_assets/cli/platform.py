@@ -12,7 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from datalake_assets.cli.dagster_processes import DagsterProcesses
-from datalake_assets.definitions import DBT_PROJECT
+from datalake_assets.project import DBT_PROJECT
 from datalake_assets.sandbox.sandbox import Sandbox, any_free_ports
 from datalake_assets.sandbox.supervisor import Supervisor
 

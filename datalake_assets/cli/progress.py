@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from datalake_assets.cli.history import History
 from datalake_assets.components.declarations import read_declarations
 from datalake_assets.components.lake_pipeline import build_pipeline
-from datalake_assets.definitions import DBT_PROJECT, LOCATIONS_FOLDER
+from datalake_assets.project import DBT_PROJECT, LOCATIONS_FOLDER
 
 if TYPE_CHECKING:
     from rich.console import Console

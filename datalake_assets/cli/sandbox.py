@@ -109,7 +109,8 @@ def _folder(state_path: Path | None) -> "StateFolder":
 
 def _hold(state: "StateFolder", port_base: int | None) -> None:
     from datalake_assets.sandbox.__main__ import hold, stop_on_signals
-    from datalake_assets.sandbox.sandbox import Sandbox, ports_from
+    from datalake_assets.sandbox.ports import ports_from
+    from datalake_assets.sandbox.sandbox import Sandbox
 
     stopping = stop_on_signals()
     ports = None if port_base is None else ports_from(port_base)
@@ -125,13 +126,15 @@ def _show(state: "StateFolder") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from datalake_assets.sandbox.sandbox import SERVICES
+    from datalake_assets.sandbox.ports import SERVICES
     from datalake_assets.sandbox.status import status as read_status
 
     found = read_status(state)
     console = Console(soft_wrap=True, highlight=False)
     if not found["is_running"]:
-        console.print(f"The sandbox does not run. State: {found['state']}{'' if found['is_made'] else ' (not made yet)'}")
+        console.print(
+            f"The sandbox does not run. State: {found['state']}{'' if found['is_made'] else ' (not made yet)'}"
+        )
     else:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for heading in ("service", "address", "answers"):

@@ -11,7 +11,7 @@ def validate(path: Path | None) -> None:
     """Check the YAML of every pipeline (or of one file or folder) and report all mistakes at once."""
     from datalake_assets.accounts.registry import registry
     from datalake_assets.components.declarations import read_declarations
-    from datalake_assets.definitions import LOCATIONS_FOLDER
+    from datalake_assets.project import LOCATIONS_FOLDER
 
     registry()
     found = read_declarations(path or LOCATIONS_FOLDER)

@@ -108,7 +108,7 @@ def build_pipeline_definitions(location: str, spec: PipelineSpec) -> dg.Definiti
     produced = [lake, warehouse] if warehouse else [lake]
 
     @dg.multi_asset(
-        name=spec.name,
+        name=f"ingest_{spec.name}",
         specs=produced,
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run() if partitions else None,

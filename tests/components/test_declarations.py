@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from datalake_assets.components.declarations import read_declarations
-from datalake_assets.definitions import LOCATIONS_FOLDER
 from datalake_assets.errors import ConfigurationError
+from datalake_assets.project import LOCATIONS_FOLDER
 
 GOOD = """\
 type: datalake_assets.components.LakePipeline
