@@ -6,14 +6,15 @@ wins by a comparison right before the write, which leaves a gap of one call.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from datalake_assets.accounts.sessions import AccountSession
 from datalake_assets.catalog.aws_errors import aws_errors, platform_error
 from datalake_assets.catalog.manifest import Manifest
+from datalake_assets.catalog.partitions import READ_BATCH, WRITE_BATCH, GluePartitions, in_batches
+from datalake_assets.catalog.published import Published, Switch, parameters_of, published_in
 from datalake_assets.catalog.schema import CatalogColumn, TableSchema, merge_columns
 from datalake_assets.catalog.storage import (
     as_input,
@@ -29,47 +30,11 @@ from datalake_assets.names import UNPARTITIONED, identifier, partition_prefix
 
 log = logging.getLogger(__name__)
 
-# AWS limits of one call.
-WRITE_BATCH = 100
-READ_BATCH = 1_000
 LOCK_ATTEMPTS = 10
 
-VERSION_PARAMETER = "datalake_version"
-MANIFEST_PARAMETER = "datalake_manifest"
-RUN_PARAMETER = "datalake_run_id"
-ROWS_PARAMETER = "numRows"  # Hive's own name: query planners read it
-SIZE_PARAMETER = "totalSize"
+__all__ = ["GlueTable", "Published", "Switch"]
 
-Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """The version of a partition that readers see."""
-
-    version_id: str
-    location: str
-    manifest_uri: str
-    run_id: str
-    row_count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Switch:
-    """What became of one partition: `before` is what readers saw, `after` what they see now.
-
-    With an `error`, they still see what they saw; `before` and `after` are None if the catalog was not asked. Without
-    one, `after` differs from the version asked for only if a newer one was published already.
-    """
-
-    before: Published | None
-    after: Published | None
-    error: PlatformError | None = None
-
-    @property
-    def is_switched(self) -> bool:
-        return self.error is None and self.before != self.after
 
 
 class GlueTable:
@@ -89,6 +54,7 @@ class GlueTable:
         self.bucket = session.account.lake_bucket
         self.region = region
         self._threads = threads
+        self._partitions = GluePartitions(self._client, self.database, self.name)
 
     @property
     def where(self) -> str:
@@ -145,10 +111,10 @@ class GlueTable:
         """What readers of many partitions see, with one call for each thousand of them."""
         found: dict[str, Published | None] = dict.fromkeys(partitions)
         if UNPARTITIONED in found:
-            found[UNPARTITIONED] = _published(self._table())
+            found[UNPARTITIONED] = published_in(self._table())
         keys = [partition for partition in found if partition != UNPARTITIONED]
-        for answers in self._in_parallel(self._batch_get, list(_batches(keys, READ_BATCH))):
-            found |= {answer["Values"][0]: _published(answer) for answer in answers}
+        for answers in in_batches(self._partitions.get, keys, size=READ_BATCH, threads=self._threads):
+            found |= {answer["Values"][0]: published_in(answer) for answer in answers}
         return found
 
     def switch_locations(self, manifests: Sequence[Manifest]) -> dict[str, Switch]:
@@ -174,9 +140,11 @@ class GlueTable:
             raise Unsupported("a table without partition keys has no partitions to publish", where=self.where)
         columns = catalog_columns(table["StorageDescriptor"]["Columns"])
         switches: dict[str, Switch] = {}
-        for done in self._in_parallel(
-            lambda batch: self._switch_batch(batch, columns), list(_batches(manifests, WRITE_BATCH))
-        ):
+
+        def switch(batch: Sequence[Manifest]) -> dict[str, Switch]:
+            return self._switch_batch(batch, columns)
+
+        for done in in_batches(switch, manifests, size=WRITE_BATCH, threads=self._threads):
             switches |= done
         return switches
 
@@ -238,12 +206,12 @@ class GlueTable:
                 where=self.where,
                 expected=f"versions of its partitions ({_names(catalog_columns(table['PartitionKeys']))})",
             )
-        before, after = _published(table), self._published_by(manifest)
+        before, after = published_in(table), self._published_by(manifest)
         if before and before.version_id >= after.version_id:
             return Switch(before, before)
         wanted = as_input(table)
         wanted["StorageDescriptor"] = {**table["StorageDescriptor"], "Location": after.location}
-        wanted["Parameters"] = {**table.get("Parameters", {}), **_parameters(manifest, after)}
+        wanted["Parameters"] = {**table.get("Parameters", {}), **parameters_of(manifest, after)}
         self._update_table(wanted, table)
         return Switch(before, after)
 
@@ -260,21 +228,6 @@ class GlueTable:
 
     # Partitions
 
-    def _batch_get(self, partitions: Sequence[str]) -> list[Any]:
-        found: list[Any] = []
-        rest: list[Any] = [{"Values": [partition]} for partition in partitions]
-        while rest:
-            with aws_errors(self.where):
-                answer = self._client().batch_get_partition(
-                    DatabaseName=self.database, TableName=self.name, PartitionsToGet=rest
-                )
-            found += answer.get("Partitions", [])
-            unprocessed = answer.get("UnprocessedKeys", [])
-            if len(unprocessed) == len(rest):
-                raise ConcurrentChange("Glue returned none of the partitions asked for", where=self.where)
-            rest = unprocessed
-        return found
-
     def _switch_batch(self, manifests: Sequence[Manifest], columns: Sequence[CatalogColumn]) -> dict[str, Switch]:
         try:
             seen = self.current_many([manifest.version.partition for manifest in manifests])
@@ -284,14 +237,14 @@ class GlueTable:
             # A partition that somebody else registered has no version of ours, so it may exist although nothing is
             # published: the create call tells.
             known = {key for key, now in seen.items() if now}
-            failed = self._create_partitions([wanted[key] for key in wanted if key not in known])
+            failed = self._partitions.create([wanted[key] for key in wanted if key not in known])
             existing = {key for key, code in failed.items() if code[0] == "AlreadyExistsException"}
             failed = {key: code for key, code in failed.items() if key not in existing}
             if existing:
                 # Created since we looked: look again before the update, for theirs may be the newer version.
                 seen |= self.current_many(sorted(existing))
                 newer |= {key for key in existing if (now := seen[key]) and now.version_id >= after[key].version_id}
-            failed |= self._update_partitions([wanted[key] for key in sorted((known | existing) - newer)])
+            failed |= self._partitions.update([wanted[key] for key in sorted((known | existing) - newer)])
         except PlatformError as error:
             return {manifest.version.partition: Switch(None, None, error) for manifest in manifests}
         switches = {}
@@ -304,32 +257,13 @@ class GlueTable:
                 switches[key] = Switch(seen[key], seen[key] if key in newer else after[key])
         return switches
 
-    def _create_partitions(self, inputs: list[dict[str, Any]]) -> dict[str, tuple[str, str]]:
-        if not inputs:
-            return {}
-        with aws_errors(self.where):
-            answer = self._client().batch_create_partition(
-                DatabaseName=self.database, TableName=self.name, PartitionInputList=inputs
-            )
-        return {error["PartitionValues"][0]: _code(error) for error in answer.get("Errors", [])}
-
-    def _update_partitions(self, inputs: list[dict[str, Any]]) -> dict[str, tuple[str, str]]:
-        if not inputs:
-            return {}
-        entries: list[Any] = [{"PartitionValueList": entry["Values"], "PartitionInput": entry} for entry in inputs]
-        with aws_errors(self.where):
-            answer = self._client().batch_update_partition(
-                DatabaseName=self.database, TableName=self.name, Entries=entries
-            )
-        return {error["PartitionValueList"][0]: _code(error) for error in answer.get("Errors", [])}
-
     def _partition_input(self, manifest: Manifest, columns: Sequence[CatalogColumn]) -> dict[str, Any]:
         published = self._published_by(manifest)
         return {
             "Values": [manifest.version.partition],
             # The table's columns, not the version's: Athena compares a partition's columns with the table's by place.
             "StorageDescriptor": storage_descriptor(published.location, (replace(c, comment="") for c in columns)),
-            "Parameters": _parameters(manifest, published),
+            "Parameters": parameters_of(manifest, published),
         }
 
     def _published_by(self, manifest: Manifest) -> Published:
@@ -343,40 +277,6 @@ class GlueTable:
             run_id=manifest.run_id,
             row_count=version.row_count,
         )
-
-    def _in_parallel(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-        if len(items) <= 1:
-            return iter([work(item) for item in items])
-        with ThreadPoolExecutor(max_workers=self._threads, thread_name_prefix="glue") as pool:
-            return iter(list(pool.map(work, items)))
-
-
-def _parameters(manifest: Manifest, published: Published) -> dict[str, str]:
-    return {
-        VERSION_PARAMETER: published.version_id,
-        MANIFEST_PARAMETER: published.manifest_uri,
-        RUN_PARAMETER: published.run_id,
-        ROWS_PARAMETER: str(published.row_count),
-        SIZE_PARAMETER: str(manifest.version.size),
-    }
-
-
-def _published(entry: Any) -> Published | None:
-    parameters = entry.get("Parameters") or {}
-    if VERSION_PARAMETER not in parameters:
-        return None
-    return Published(
-        version_id=parameters[VERSION_PARAMETER],
-        location=entry["StorageDescriptor"]["Location"],
-        manifest_uri=parameters.get(MANIFEST_PARAMETER, ""),
-        run_id=parameters.get(RUN_PARAMETER, ""),
-        row_count=int(parameters.get(ROWS_PARAMETER, 0)),
-    )
-
-
-def _code(error: Any) -> tuple[str, str]:
-    detail = error.get("ErrorDetail", {})
-    return detail.get("ErrorCode", "unknown error"), detail.get("ErrorMessage", "")
 
 
 def _names(columns: Sequence[CatalogColumn]) -> str:
@@ -397,8 +297,3 @@ def _without_empty_comments(wanted: dict[str, Any]) -> dict[str, Any]:
             "Columns": columns(wanted["StorageDescriptor"]["Columns"]),
         },
     }
-
-
-def _batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
