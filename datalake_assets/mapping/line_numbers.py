@@ -11,7 +11,7 @@ per rejected record: `file_index`, `record` = the parser's count of records with
 
 from collections.abc import Sequence
 
-from datalake_assets.mapping.sql import literal, literals
+from datalake_assets.mapping.sql import literals
 
 BUCKET_ROWS = 256
 
@@ -73,11 +73,9 @@ def create_numbered_plainly(uris: Sequence[str], offsets: Sequence[int]) -> str:
 
     It joins nothing, so the rows keep their order. `offsets` are what to add to a `rowid` in the files of `uris`.
     """
-    if len(uris) == 1:
-        uri, offset = literal(uris[0]), str(offsets[0])
-    else:
-        uri = f"[{literals(uris)}][file_index + 1]"
-        offset = f"[{', '.join(map(str, offsets))}][file_index + 1]"
+    # Not a plain literal even for one file: that would make the column REQUIRED in the Parquet file.
+    index = "[CAST(file_index AS BIGINT) + 1]"
+    uri, offset = f"[{literals(uris)}]{index}", f"[{', '.join(map(str, offsets))}]{index}"
     return (
         "CREATE OR REPLACE VIEW numbered AS "
         f"SELECT *, {uri} AS uri, CAST(rowid + {offset} AS BIGINT) AS source_row FROM staged"

@@ -67,9 +67,14 @@ class Scan:
         return "\n" if self.newlines or not self.carriage_returns else "\r"
 
     @property
+    def has_lone_returns(self) -> bool:
+        """Carriage returns that end no line, in a file whose lines end otherwise."""
+        return self.newlines > 0 and self.carriage_returns > self.pairs
+
+    @property
     def has_mixed_line_ends(self) -> bool:
-        kinds = (self.pairs, self.newlines - self.pairs, self.carriage_returns - self.pairs)
-        return sum(1 for kind in kinds if kind) > 1
+        """Both CR LF and LF, be it between records or within quotes."""
+        return 0 < self.pairs < self.newlines
 
     @property
     def lines(self) -> int:
@@ -144,7 +149,8 @@ def prepare(file: StagedFile, source: SourceFormat, target: Path) -> PreparedFil
         blank_line=BLANK_LINE if len(header) > 1 else BLANK_LINE + source.delimiter + BLANK_LINE,
         size=scan.size,
     )
-    return rewrite(prepared) if scan.has_blank_lines else prepared
+    # The parser takes a lone carriage return for the end of a record, or not, as it comes.
+    return rewrite(prepared) if scan.has_blank_lines or scan.has_lone_returns else prepared
 
 
 def rewrite(file: PreparedFile) -> PreparedFile:
@@ -174,8 +180,8 @@ def rewrite(file: PreparedFile) -> PreparedFile:
 
 
 def _rewritten(data: bytes, line_end: bytes, file: PreparedFile) -> bytes:
-    if file.has_mixed_line_ends:
-        data = data.replace(b"\r\n", b"\n").replace(b"\r", CARRIAGE_RETURN.encode())
+    if file.line_end == "\n":
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", CARRIAGE_RETURN.encode()).replace(b"\n", line_end)
     doubled, filled = line_end * 2, line_end + file.blank_line.encode() + line_end
     # Twice, because matches do not overlap: three line ends hold two blank lines.
     return data.replace(doubled, filled).replace(doubled, filled)
@@ -282,7 +288,7 @@ def _scan(chunks: Iterator[bytes]) -> Scan:
         if not chunk:
             continue
         chunk_text = chunk.removeprefix(_UTF8_BOM) if size == 0 else chunk
-        size += len(chunk)
+        size += len(chunk_text)
         newlines += chunk.count(b"\n")
         seam = last + chunk[:1]
         if b"\r" in chunk or last == b"\r":
