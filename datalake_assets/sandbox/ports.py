@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from datalake_assets.errors import Unavailable
 
 LOCALHOST = "127.0.0.1"
+SERVICES = {"postgres": "PostgreSQL", "aws": "AWS", "redshift": "the Redshift gateway", "inbox": "the alert inbox"}
+# Below the ports that systems take for outgoing connections: nobody has one by chance.
+DEFAULT_PORT_BASE = 27_431
 TEST_PORTS = (20_000, 32_000)
 
 
@@ -21,6 +24,16 @@ def free_ports(count: int) -> list[int]:
             continue
         found.add(port)
     return sorted(found)
+
+
+def ports_from(base: int) -> dict[str, int]:
+    """Consecutive ports for all services."""
+    return {name: base + offset for offset, name in enumerate(SERVICES)}
+
+
+def any_free_ports() -> dict[str, int]:
+    """A free port for each service, for tests."""
+    return dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
 
 
 def is_listening(port: int) -> bool:

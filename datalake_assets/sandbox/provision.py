@@ -4,34 +4,62 @@ Everything is done with the account's own credentials, from its assumed role, so
 deployment would see.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datalake_assets.accounts.registry import Account, Registry
+
+if TYPE_CHECKING:
+    import boto3
+
+REVISION = 1  # raised when this module makes something else of the same registry
 
 VISIBILITY_SECONDS = 120  # longer than a sensor's tick takes from receiving to deleting
 MAX_RECEIVES = 5
 RETENTION_SECONDS = 14 * 24 * 3600
 EVENTS = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
+SERVICES = ("s3", "sqs", "glue", "iam", "secretsmanager")
 DEAD_LETTERS_SUFFIX = "-dead-letters"
 
 
+def fingerprint(registry: Registry, warehouse: Mapping[str, object], webhook_url: str) -> str:
+    """What decides the outcome: while it is the same, there is nothing to do again."""
+    accounts = [account.model_dump() for account in registry]
+    content = [REVISION, registry.platform.model_dump(), accounts, dict(warehouse), webhook_url]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def warm_session() -> "boto3.Session":
+    """A session that has read the services' descriptions from disk: work that can be done before a server answers."""
+    import boto3
+
+    session = boto3.Session(region_name="us-east-1")
+    for service in ("sts", *SERVICES):
+        session.client(service, aws_access_key_id="none", aws_secret_access_key="none")  # type: ignore[call-overload]
+    return session
+
+
 def provision(
-    registry: Registry, environment: Mapping[str, str], warehouse: Mapping[str, object], webhook_url: str
+    registry: Registry,
+    environment: Mapping[str, str],
+    warehouse: Mapping[str, object],
+    webhook_url: str,
+    core: "boto3.Session",
 ) -> None:
     """Make every account's buckets, queues, notification, role, Glue database and secrets.
 
     Args:
+        registry: which accounts have what.
         environment: the sandbox's `AWS_*` variables.
         warehouse: the warehouse secret's content.
         webhook_url: where alerts go.
+        core: makes all clients, so that each service's description is read once.
     """
-    import boto3
     import botocore.config
 
-    core = boto3.Session(region_name=registry.platform.region)
     config = botocore.config.Config(retries={"mode": "standard", "max_attempts": 3}, max_pool_connections=8)
     endpoint = environment["AWS_ENDPOINT_URL"]
     platform = {
@@ -40,8 +68,9 @@ def provision(
     }
 
     def client(service: str, region: str, credentials: Mapping[str, str]) -> Any:
-        # One session for all: it reads each service's description from disk once.
-        return core.client(service, region_name=region, endpoint_url=endpoint, config=config, **credentials)
+        return core.client(  # type: ignore[call-overload]
+            service, region_name=region, endpoint_url=endpoint, config=config, **credentials
+        )
 
     sts = client("sts", registry.platform.region, platform)
     # Sessions are not safe to make clients in parallel: make them here, use them in threads.
@@ -55,10 +84,7 @@ def provision(
             "aws_secret_access_key": found["SecretAccessKey"],
             "aws_session_token": found["SessionToken"],
         }
-        s3, sqs, glue, iam, own_secrets = (
-            client(service, account.region, credentials)
-            for service in ("s3", "sqs", "glue", "iam", "secretsmanager")
-        )
+        s3, sqs, glue, iam, own_secrets = (client(service, account.region, credentials) for service in SERVICES)
         work += [
             lambda s3=s3, sqs=sqs, account=account: _buckets_and_queue(s3, sqs, account),  # type: ignore[misc]
             lambda glue=glue, account=account: _database(glue, account),  # type: ignore[misc]

@@ -18,27 +18,28 @@ from typing import Any
 from datalake_assets.accounts.registry import registry
 from datalake_assets.errors import Unavailable
 from datalake_assets.sandbox.inbox import Inbox, hook_url, read_messages
-from datalake_assets.sandbox.ports import LOCALHOST, free_ports, is_listening, require_free
+from datalake_assets.sandbox.ports import (
+    DEFAULT_PORT_BASE,
+    LOCALHOST,
+    SERVICES,
+    any_free_ports,
+    is_listening,
+    ports_from,
+    require_free,
+)
 from datalake_assets.sandbox.postgres import Postgres, start_postgres
 from datalake_assets.sandbox.processes import birth, wait_for_leftovers
 from datalake_assets.sandbox.state import StateFolder, full_disk_explained
 from datalake_assets.sandbox.supervisor import ChildProcess, Supervisor
 
-SERVICES = {"postgres": "PostgreSQL", "aws": "AWS", "redshift": "the Redshift gateway", "inbox": "the alert inbox"}
-DEFAULT_PORT_BASE = 27431  # below the ports that systems take for outgoing connections
+__all__ = ["SERVICES", "Sandbox", "any_free_ports", "ports_from"]
 # Made up, and good for nothing outside.
 ACCESS_KEY_ID = "AKIASANDBOXPLATFORM0"
 SECRET_ACCESS_KEY = "sandbox"
 
 
-def ports_from(base: int) -> dict[str, int]:
-    """Consecutive ports for all services."""
-    return {name: base + offset for offset, name in enumerate(SERVICES)}
-
-
-def any_free_ports() -> dict[str, int]:
-    """Ports that are free now, for tests."""
-    return dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
+def _import_early() -> None:
+    import sqlalchemy.dialects.postgresql.psycopg2  # noqa: F401
 
 
 class Sandbox:
@@ -61,6 +62,7 @@ class Sandbox:
         self._inbox: Inbox | None = None
         self._children: dict[str, ChildProcess] = {}
         self._postgres: Postgres | None = None
+        self._provisioning = ""
 
     def __enter__(self) -> "Sandbox":
         self.start()
@@ -101,12 +103,13 @@ class Sandbox:
         self._inbox = Inbox(self._ports["inbox"], self.state.inbox_file, self._echo)
         self._inbox.start()
         with ThreadPoolExecutor(2) as pool:
-            databases = pool.submit(self._start_databases)
-            accounts = pool.submit(self._start_aws)
-            for each in (databases, accounts):
+            started = [pool.submit(self._start_databases), pool.submit(self._start_aws)]
+            # What the two need later takes its time to import; they are waiting for other processes now.
+            _import_early()
+            for each in started:
                 each.result()
         self.state.write_environment(self.environment())
-        self.state.complete(self._ports)
+        self.state.complete(self._ports, self._provisioning)
         self._write_running(is_ready=True)
 
     def _start_databases(self) -> None:
@@ -147,11 +150,16 @@ class Sandbox:
             env=self._child_environment(),
         )
         self._children["aws"] = child
-        # What its clients need is imported while the server imports its own.
-        from datalake_assets.sandbox.provision import provision
+        from datalake_assets.sandbox.provision import fingerprint, provision, warm_session
 
+        what = (self._warehouse_secret(), hook_url(self._ports["inbox"]))
+        self._provisioning = fingerprint(registry(), *what)
+        if self._provisioning == self.state.provisioned():
+            self.supervisor.wait_ready(child, lambda: is_listening(port))
+            return
+        session = warm_session()  # while the server is still at its own imports
         self.supervisor.wait_ready(child, lambda: is_listening(port))
-        provision(registry(), self._aws_environment(), self._warehouse_secret(), hook_url(self._ports["inbox"]))
+        provision(registry(), self._aws_environment(), *what, session)
 
     def stop(self) -> None:
         """Stop everything, the last started first; the state stays."""

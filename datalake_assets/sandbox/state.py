@@ -1,15 +1,15 @@
 """The sandbox's one folder: what is in it, whose it is, and who uses it now.
 
-    .state/
-      sandbox-state.json     the marker: format, versions, ports; written last, so its absence means half-written
-      lock                   held by the one process that runs the sandbox on this folder
-      running.json           the processes of the current (or the killed last) run, with their times of birth
-      passwords.json         generated passwords, readable by the owner alone
-      environment.json       the variables that `datalake sandbox env` prints; holds a password too
-      postgres/              the database cluster, or `postgres-elsewhere`, a file that says where it is
-      aws.sqlite             objects, catalog, messages and secrets
-      inbox.jsonl            the alerts that were received
-      logs/
+.state/
+  sandbox-state.json     the marker: format, versions, ports; written last, so its absence means half-written
+  lock                   held by the one process that runs the sandbox on this folder
+  running.json           the processes of the current (or the killed last) run, with their times of birth
+  passwords.json         generated passwords, readable by the owner alone
+  environment.json       the variables that `datalake sandbox env` prints; holds a password too
+  postgres/              the database cluster, or `postgres-elsewhere`, a file that says where it is
+  aws.sqlite             objects, catalog, messages and secrets
+  inbox.jsonl            the alerts that were received
+  logs/
 """
 
 import contextlib
@@ -130,9 +130,14 @@ class StateFolder:
         """The ports of the last start; empty before the first."""
         return dict(self._marker().get("ports", {})) if self.is_complete() else {}
 
-    def complete(self, ports: dict[str, int]) -> None:
+    def provisioned(self) -> str | None:
+        """The fingerprint of what was made in AWS last."""
+        return self._marker().get("provisioned") if self.is_complete() else None
+
+    def complete(self, ports: dict[str, int], provisioned: str) -> None:
         """Write the marker: from here on the folder is whole."""
-        write_private(self.marker, json.dumps({**versions(), "ports": ports}, indent=2))
+        content = {**versions(), "ports": ports, "provisioned": provisioned}
+        write_private(self.marker, json.dumps(content, indent=2))
 
     def passwords(self, *names: str) -> dict[str, str]:
         """The generated password of each name; made on first use, kept with mode 0600."""

@@ -36,7 +36,13 @@ class ChildProcess:
     """One supervised process."""
 
     def __init__(
-        self, name: str, process: "subprocess.Popen[bytes]", lifeline: int, log_file: Path, log_start: int, stop_s: float
+        self,
+        name: str,
+        process: "subprocess.Popen[bytes]",
+        lifeline: int,
+        log_file: Path,
+        log_start: int,
+        stop_s: float,
     ) -> None:
         self.name = name
         self.log_file = log_file

@@ -32,7 +32,8 @@ def main() -> None:
 
     # Who comes without a role is the platform. (MOTO_ACCOUNT_ID would put every role's requests there as well.)
     # Set before the backends are imported: each takes a copy.
-    moto.core.models.DEFAULT_ACCOUNT_ID = moto.core.DEFAULT_ACCOUNT_ID = options.account
+    for module in (moto.core.models, moto.core):
+        vars(module)["DEFAULT_ACCOUNT_ID"] = options.account
 
     from datalake_assets.sandbox.aws.server import serve
 

@@ -2,16 +2,22 @@
 
 import itertools
 import time
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
-from moto.core import DEFAULT_ACCOUNT_ID
 from moto.core.exceptions import JsonRESTError
 from moto.core.model_instances import model_data
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.glue.responses import GlueResponse
 from moto.s3 import notifications
 from moto.s3.models import FakeBucket, S3Backend, s3_backends
 from moto.sqs.models import Message, Queue, SQSBackend
+
+
+class Lock(Protocol):
+    """What is needed of the server's lock."""
+
+    def acquire(self) -> object: ...
+    def release(self) -> None: ...
 
 
 class ConcurrentModification(JsonRESTError):
@@ -21,18 +27,24 @@ class ConcurrentModification(JsonRESTError):
         super().__init__("ConcurrentModificationException", "Update table failed due to concurrent modifications.")
 
 
-def apply(release: Callable[[], None], acquire: Callable[[], None]) -> None:
+def apply(lock: Lock) -> None:
     """Mend moto in this process.
 
     Args:
-        release, acquire: the server's lock, which a long poll of a queue must not hold while it waits.
+        lock: the server's, which a long poll of a queue must not hold while it waits.
     """
     _forget_instances()
     _check_table_version()
     _number_the_events()
-    _wait_without_the_lock(release, acquire)
+    _wait_without_the_lock(lock)
     _keep_accounts_apart()
-    SQSBackend.is_message_valid_based_on_retention_period = _is_retained
+    _replace(SQSBackend, "is_message_valid_based_on_retention_period", _is_retained)
+
+
+def _replace(owner: object, name: str, function: object) -> None:
+    if not hasattr(owner, name):
+        raise AttributeError(f"{owner!r} has no {name} any more: moto has changed, and what is mended here with it")
+    setattr(owner, name, function)
 
 
 class _Forgetful(list[Any]):
@@ -52,14 +64,12 @@ def _check_table_version() -> None:
 
     def update_table(self: GlueResponse) -> Any:
         if expected := self.parameters.get("VersionId"):
-            table = self.glue_backend.get_table(
-                self.parameters.get("DatabaseName"), self.parameters["TableInput"].get("Name")
-            )
+            table = self.glue_backend.get_table(self.parameters["DatabaseName"], self.parameters["TableInput"]["Name"])
             if str(table._current_version) != str(expected):
                 raise ConcurrentModification
         return update(self)
 
-    GlueResponse.update_table = update_table
+    _replace(GlueResponse, "update_table", update_table)
 
 
 def _number_the_events() -> None:
@@ -75,7 +85,7 @@ def _number_the_events() -> None:
             described["versionId"] = key.version_id
         return event
 
-    notifications._get_s3_event = make_event
+    _replace(notifications, "_get_s3_event", make_event)
 
 
 def _keep_accounts_apart() -> None:
@@ -91,20 +101,20 @@ def _keep_accounts_apart() -> None:
                 return bucket
         return get(self, bucket_name)
 
-    S3Backend.get_bucket = get_bucket
+    _replace(S3Backend, "get_bucket", get_bucket)
 
 
-def _wait_without_the_lock(release: Callable[[], None], acquire: Callable[[], None]) -> None:
+def _wait_without_the_lock(lock: Lock) -> None:
     wait = Queue.wait_for_messages
 
     def wait_for_messages(self: Queue, timeout: int) -> None:
-        release()
+        lock.release()
         try:
             wait(self, timeout)
         finally:
-            acquire()
+            lock.acquire()
 
-    Queue.wait_for_messages = wait_for_messages
+    _replace(Queue, "wait_for_messages", wait_for_messages)
 
 
 def _is_retained(self: SQSBackend, queue_name: str, message: Message) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from moto.glue.models import FakeDatabase, FakeTable, GlueBackend, glue_backends
 
 from datalake_assets.sandbox.aws.journal import Journal, ResourceId
-from datalake_assets.sandbox.aws.recording import Recorder, Touch
+from datalake_assets.sandbox.aws.recording import Recorder, Touch, rebuilt
 
 DATABASE, TABLE, PARTITION = "glue.database", "glue.table", "glue.partition"
 
@@ -30,13 +30,11 @@ def record(recorder: Recorder) -> None:
 def restore(journal: Journal) -> None:
     """Put everything back as it was."""
     for resource, body in journal.read(DATABASE):
-        database = FakeDatabase.__new__(FakeDatabase)
-        database.__dict__ |= pickle.loads(body)
+        database = rebuilt(FakeDatabase, pickle.loads(body))
         database.tables = {}
         glue_backends[resource.account][resource.region].databases[resource.name[0]] = database
     for resource, body in journal.read(TABLE):
-        table = FakeTable.__new__(FakeTable)
-        table.__dict__ |= pickle.loads(body)
+        table = rebuilt(FakeTable, pickle.loads(body))
         table.partitions = {}
         backend = glue_backends[resource.account][resource.region]
         backend.databases[resource.name[0]].tables[resource.name[1]] = table

@@ -1,18 +1,18 @@
-"""Secrets, and the credentials that were handed out: a client with a role's session keeps it over a restart."""
+"""Secrets, roles, and the sessions that were handed out: a client with a role's session keeps it over a restart."""
 
 import pickle
 from collections.abc import Iterator
 from typing import Any
 
 from moto.core.utils import utcnow
-from moto.iam.models import iam_backends
+from moto.iam.models import IAMBackend, iam_backends
 from moto.secretsmanager.models import SecretsManagerBackend, secretsmanager_backends
 from moto.sts.models import AssumedRole, STSBackend, sts_backends
 
 from datalake_assets.sandbox.aws.journal import Journal, ResourceId
 from datalake_assets.sandbox.aws.recording import Recorder, Touch
 
-SECRET, SESSION = "secretsmanager.secret", "sts.session"
+SECRET, SESSION, ROLE = "secretsmanager.secret", "sts.session", "iam.role"
 SECRET_METHODS = (
     "cancel_rotate_secret",
     "create_secret",
@@ -34,6 +34,8 @@ def record(recorder: Recorder) -> None:
     for method in SECRET_METHODS:
         recorder.wrap(SecretsManagerBackend, method, _secrets)
     recorder.wrap(STSBackend, "assume_role", _newest_session)
+    for method in ("create_role", "update_role", "update_assume_role_policy", "delete_role", "tag_role", "untag_role"):
+        recorder.wrap(IAMBackend, method, _roles)
 
 
 def restore(journal: Journal) -> None:
@@ -41,6 +43,8 @@ def restore(journal: Journal) -> None:
     for resource, body in journal.read(SECRET):
         store = secretsmanager_backends[resource.account][resource.region].secrets
         dict.__setitem__(store, resource.name[0], pickle.loads(body))
+    for resource, body in journal.read(ROLE):
+        iam_backends[resource.account][resource.region].roles[resource.name[0]] = pickle.loads(body)
     expired = []
     for resource, body in journal.read(SESSION):
         role: AssumedRole = pickle.loads(body)
@@ -64,6 +68,19 @@ def _secret(backend: SecretsManagerBackend, key: str) -> Touch:
         return None if found is None else pickle.dumps(found, pickle.HIGHEST_PROTOCOL)
 
     return ResourceId(SECRET, backend.account_id, backend.region_name, (key,)), body
+
+
+def _roles(backend: IAMBackend, *_: Any, **__: Any) -> Iterator[Touch]:
+    for key in list(backend.roles):
+        yield _role(backend, key)
+
+
+def _role(backend: IAMBackend, key: str) -> Touch:
+    def body() -> bytes | None:
+        found = backend.roles.get(key)
+        return None if found is None else pickle.dumps(found, pickle.HIGHEST_PROTOCOL)
+
+    return ResourceId(ROLE, backend.account_id, backend.partition, (key,)), body
 
 
 def _newest_session(backend: STSBackend, *_: Any, role_arn: str = "", **__: Any) -> Iterator[Touch]:

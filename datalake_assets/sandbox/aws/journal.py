@@ -70,7 +70,9 @@ class Journal:
 
     def read(self, kind: str) -> Iterator[tuple[ResourceId, bytes]]:
         """All resources of a kind, those written first before the later ones."""
-        rows = self._db.execute("SELECT account, region, name, body FROM resource WHERE kind = ? ORDER BY rowid", (kind,))
+        rows = self._db.execute(
+            "SELECT account, region, name, body FROM resource WHERE kind = ? ORDER BY rowid", (kind,)
+        )
         for account, region, name, body in rows:
             yield ResourceId(kind, account, region, _decode(name)), body
 

@@ -6,12 +6,22 @@ answered, so later changes of the same request, such as the metadata of a new ob
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from datalake_assets.sandbox.aws.journal import Journal, ResourceId
 
 Body = Callable[[], bytes | None]
 Touch = tuple[ResourceId, Body]
+
+
+Kind = TypeVar("Kind")
+
+
+def rebuilt(kind: type[Kind], state: dict[str, Any]) -> Kind:
+    """An instance with these attributes, without running its constructor."""
+    instance = object.__new__(kind)
+    instance.__dict__.update(state)
+    return instance
 
 
 class Recorder:

@@ -8,7 +8,7 @@ from moto.s3.models import FakeBucket, FakeKey, FakeMultipart, MultipartDict, S3
 from moto.s3.utils import _VersionedKeyStore
 
 from datalake_assets.sandbox.aws.journal import Journal, ResourceId
-from datalake_assets.sandbox.aws.recording import Recorder, Touch
+from datalake_assets.sandbox.aws.recording import Recorder, Touch, rebuilt
 
 BUCKET, KEY, UPLOAD, PART = "s3.bucket", "s3.key", "s3.upload", "s3.part"
 
@@ -60,7 +60,7 @@ def record(recorder: Recorder) -> None:
         recorder.wrap(S3Backend, method, _bucket)
     for method in KEY_METHODS:
         recorder.wrap(S3Backend, method, _key)
-    recorder.wrap(S3Backend, "copy_object", lambda backend, src_key, *a, **k: _copied(backend, *a, **k))
+    recorder.wrap(S3Backend, "copy_object", _copied)
     recorder.wrap(S3Backend, "put_object_tagging", _tagged)
     recorder.wrap(S3Backend, "create_multipart_upload", _new_upload)
     recorder.wrap(S3Backend, "upload_part", _part)
@@ -73,8 +73,7 @@ def restore(journal: Journal) -> None:
     """Put everything back as it was."""
     for resource, body in journal.read(BUCKET):
         state, tags = pickle.loads(body)
-        bucket = FakeBucket.__new__(FakeBucket)
-        bucket.__dict__ |= state
+        bucket = rebuilt(FakeBucket, state)  # type: ignore[type-abstract]
         bucket.keys = _VersionedKeyStore()
         bucket.multiparts = MultipartDict()
         backend = s3_backends[resource.account][resource.region]
@@ -88,8 +87,7 @@ def restore(journal: Journal) -> None:
         for arn, tags in all_tags.items():
             _restore_tags(_backend(resource), arn, tags)
     for resource, body in journal.read(UPLOAD):
-        upload: FakeMultipart = FakeMultipart.__new__(FakeMultipart)
-        upload.__dict__ |= pickle.loads(body)
+        upload = rebuilt(FakeMultipart, pickle.loads(body))
         upload.parts, upload.partlist = {}, []
         _backend(resource).buckets[resource.name[0]].multiparts[resource.name[1]] = upload
     for resource, body in journal.read(PART):
@@ -154,7 +152,14 @@ def _key(backend: S3Backend, bucket_name: str, key_name: str, *_: Any, **__: Any
     yield _id(home, KEY, bucket_name, key_name), body
 
 
-def _copied(backend: S3Backend, dest_bucket_name: str, dest_key_name: str, *_: Any, **__: Any) -> Iterator[Touch]:
+def _copied(
+    backend: S3Backend,
+    src_key: FakeKey,
+    dest_bucket_name: str,
+    dest_key_name: str,
+    *_: Any,
+    **__: Any,
+) -> Iterator[Touch]:
     return _key(backend, dest_bucket_name, dest_key_name)
 
 

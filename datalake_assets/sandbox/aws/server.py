@@ -42,7 +42,7 @@ class AwsServer(ThreadedWSGIServer):
         self.moto = DomainDispatcherApplication(create_backend_app)
         self.lock = threading.RLock()
         self.recorder = Recorder(journal)
-        fidelity.apply(self.lock.release, self.lock.acquire)
+        fidelity.apply(self.lock)
         for part in PARTS:
             part.restore(journal)
         for part in PARTS:

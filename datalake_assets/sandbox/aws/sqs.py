@@ -12,7 +12,7 @@ from typing import Any
 from moto.sqs.models import Message, Queue, SQSBackend, sqs_backends
 
 from datalake_assets.sandbox.aws.journal import Journal, ResourceId
-from datalake_assets.sandbox.aws.recording import Recorder, Touch
+from datalake_assets.sandbox.aws.recording import Recorder, Touch, rebuilt
 
 QUEUE, MESSAGE = "sqs.queue", "sqs.message"
 _NOT_KEPT = (
@@ -37,7 +37,7 @@ def record(recorder: Recorder) -> None:
         ("remove_permission", "queue_name"),
     ):
         recorder.wrap(SQSBackend, method, _queue_named(name))
-    recorder.wrap(SQSBackend, "add_permission", lambda backend, region_name, queue_name, *a, **k: _queue(backend, queue_name))
+    recorder.wrap(SQSBackend, "add_permission", _permitted)
     recorder.wrap(Queue, "add_message", _added)
     recorder.wrap(Queue, "delete_message", _deleted)
 
@@ -45,8 +45,7 @@ def record(recorder: Recorder) -> None:
 def restore(journal: Journal) -> None:
     """Put everything back as it was."""
     for resource, body in journal.read(QUEUE):
-        queue = Queue.__new__(Queue)
-        queue.__dict__ |= pickle.loads(body)
+        queue = rebuilt(Queue, pickle.loads(body))  # type: ignore[type-abstract]
         queue._messages, queue._pending_messages, queue.deleted_messages = [], set(), set()
         queue._messages_lock = Condition()
         queue.dead_letter_queue, queue.lambda_event_source_mappings = None, {}
@@ -54,8 +53,8 @@ def restore(journal: Journal) -> None:
     for backends in sqs_backends.values():
         for backend in backends.values():
             for queue in backend.queues.values():
-                if queue.redrive_policy:  # type: ignore[attr-defined]
-                    queue._setup_dlq(queue.redrive_policy)  # type: ignore[attr-defined]
+                if queue.redrive_policy:
+                    queue._setup_dlq(queue.redrive_policy)
     for resource, body in journal.read(MESSAGE):
         queue_name, message = pickle.loads(body)
         sqs_backends[resource.account][resource.region].queues[queue_name]._messages.append(message)
@@ -66,6 +65,10 @@ def _queue_named(parameter: str) -> Any:
         return _queue(backend, args[0] if args else kwargs[parameter])
 
     return touches
+
+
+def _permitted(backend: SQSBackend, region_name: str, queue_name: str, *_: Any, **__: Any) -> Iterator[Touch]:
+    return _queue(backend, queue_name)
 
 
 def _queue(backend: SQSBackend, name: str) -> Iterator[Touch]:
