@@ -12,7 +12,7 @@ READ_BYTES = 256 * 1024
 _CONNECT_TIMEOUT_SECONDS = 10
 
 
-class LoginRefused(Exception):  # noqa: N818 - the server's answer, passed on to the client as it is
+class LoginRefused(Exception):
     """PostgreSQL refused the login; `answer` is its ErrorResponse, as a whole frame."""
 
     def __init__(self, answer: bytes) -> None:
@@ -20,7 +20,7 @@ class LoginRefused(Exception):  # noqa: N818 - the server's answer, passed on to
         self.answer = answer
 
 
-class QueryFailed(Exception):  # noqa: N818 - see LoginRefused
+class QueryFailed(Exception):
     """A query of the gateway's own failed; `fields` are those of the ErrorResponse."""
 
     def __init__(self, fields: dict[str, str]) -> None:
@@ -114,7 +114,7 @@ async def login(host: str, port: int, parameters: Mapping[str, str], password: s
 
 
 async def _authenticate(backend: Backend, user: str, password: str) -> None:
-    from scramp import ScramClient
+    from scramp import ScramClient  # type: ignore[import-untyped]
 
     scram: ScramClient | None = None
     while True:

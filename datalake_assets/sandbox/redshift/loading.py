@@ -144,7 +144,8 @@ def _success_sql(session: "Session", command: CopyCommand, query_id: int, progre
     seconds = time.time() - started
     return (
         f"select redshift_compat.record_load({query_id}, {_backend_pid(session)}, {literal(command.quoted_table)},"
-        f" {literal(command.source)}, {literal(redacted(command.text))}, {progress.rows}, {progress.objects}, {seconds})"
+        f" {literal(command.source)}, {literal(redacted(command.text))}, {progress.rows}, {progress.objects},"
+        f" {seconds})"
     )
 
 

@@ -5,7 +5,7 @@ after any other error.
 """
 
 
-class Refused(Exception):  # noqa: N818 - it is a statement that was refused, the error is the client's
+class Refused(Exception):
     """A statement the gateway does not run.
 
     Args:

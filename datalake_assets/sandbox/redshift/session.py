@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from datalake_assets.sandbox.redshift import wire
 from datalake_assets.sandbox.redshift.backend import READ_BYTES, Backend, LoginRefused, QueryFailed, connect, login
 from datalake_assets.sandbox.redshift.loading import run_copy
-from datalake_assets.sandbox.redshift.refusals import Refused
+from datalake_assets.sandbox.redshift.refusals import raising_sql
 from datalake_assets.sandbox.redshift.replies import Asked, Expected, Replies
-from datalake_assets.sandbox.redshift.translate import MAX_STATEMENT_BYTES, Translated, redacted, translate
+from datalake_assets.sandbox.redshift.tokens import words
+from datalake_assets.sandbox.redshift.translate import MAX_STATEMENT_BYTES, TOO_LARGE, Translated, redacted, translate
 
 if TYPE_CHECKING:
     from datalake_assets.sandbox.redshift.copy.objects import S3
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
 Log = Callable[[dict[str, Any]], None]
 
 # What redshift_connector and the JDBC and ODBC drivers say at login that PostgreSQL would not understand.
-_REDSHIFT_STARTUP_KEYS = frozenset(
+_REDSHIFT_STARTUP_KEYS = words(
     """
     client_protocol_version driver_version os_version driver_discovery_version plugin_name idp_type provider_name
     identity_namespace token_type idc_client_display_name
-    """.split()
+    """
 )
 # A Redshift session's settings, where PostgreSQL's own differ: docs/redshift-gateway.md says why each.
 _SESSION_SETTINGS = {
@@ -193,25 +194,22 @@ class Session:
             await self.backend.writer.drain()
 
     async def _statement(self, kind: bytes, size: int) -> None:
+        """Read a Parse or a Query, translate its SQL and send what it became."""
         if size > _MESSAGE_LIMIT_BYTES:
             await self._skip(size)
-            body = b"\0\0\0" if kind == b"P" else b"\0"
-            too_large = Refused("54000", f"Statement is too large. Maximum Allowed: {MAX_STATEMENT_BYTES} bytes")
-            translated = [Translated(_raising(too_large))]
-            name, source, tail = b"", "", b"\0\0"
+            body = b"\0\0\0\0" if kind == b"P" else b"\0"
         else:
             body = await self.reader.readexactly(size)
-            if kind == b"P":
-                (name, text), position = wire.c_strings(body, 2)
-                tail = _with_inferred_texts(body[position:])
-            else:
-                name, text, tail = b"", body.rstrip(b"\0"), b""
-            source = text.decode("utf-8", "surrogateescape")
+        (name, text), position = wire.c_strings(body, 2) if kind == b"P" else ([b"", body.rstrip(b"\0")], size)
+        if size > _MESSAGE_LIMIT_BYTES:
+            translated = [Translated(raising_sql(TOO_LARGE))]
+        else:
             started = time.perf_counter()
+            source = text.decode("utf-8", "surrogateescape")
             translated = translate(source, backslash_escapes=self.replies.backslash_escapes)
             self._log_statement(source, translated, started)
         if kind == b"P":
-            self._parse(name, translated, tail)
+            self._parse(name, translated, _with_inferred_texts(body[position:]))
         elif all(one.is_plain for one in translated):
             self._send("query", wire.frame(b"Q", _encoded(";".join(one.sql for one in translated)) + b"\0"))
         else:
@@ -318,12 +316,6 @@ class Session:
     async def _skip(self, size: int) -> None:
         while size:
             size -= len(await self.reader.readexactly(min(size, _PIECE_BYTES)))
-
-
-def _raising(refusal: Refused) -> str:
-    from datalake_assets.sandbox.redshift.refusals import raising_sql
-
-    return raising_sql(refusal)
 
 
 def _encoded(sql: str) -> bytes:

@@ -26,6 +26,11 @@ class Kind(Enum):
     PUNCTUATION = "punctuation"
 
 
+def words(text: str) -> frozenset[str]:
+    """The words of `text` as a set: how rules write down what they look for."""
+    return frozenset(text.split())
+
+
 _SKIPPED = (Kind.SPACE, Kind.COMMENT)
 _WORD = r"[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_$\u0080-\U0010ffff]*"
 _PLAIN_STRING = r"'(?:[^']|'')*'"

@@ -5,14 +5,21 @@ from dataclasses import dataclass
 from datalake_assets.sandbox.redshift import refused_statements, rules, show
 from datalake_assets.sandbox.redshift.copy.command import CopyCommand, read_copy
 from datalake_assets.sandbox.redshift.refusals import Refused, raising_sql
-from datalake_assets.sandbox.redshift.tokens import Edit, Kind, Statement, apply_edits, parse_one, split_statements
+from datalake_assets.sandbox.redshift.tokens import (
+    Edit,
+    Kind,
+    Statement,
+    apply_edits,
+    parse_one,
+    split_statements,
+    words,
+)
 
 # Redshift's own limit of a statement.
 MAX_STATEMENT_BYTES = 16 * 1024 * 1024
+TOO_LARGE = Refused("54000", f"Statement is too large. Maximum Allowed: {MAX_STATEMENT_BYTES} bytes")
 _STRUCTURAL_PASSES = 1_000
-_SECRET_WORDS = frozenset(
-    "credentials access_key_id secret_access_key session_token token password iam_role encrypted".split()
-)
+_SECRET_WORDS = words("credentials access_key_id secret_access_key session_token token password iam_role encrypted")
 
 
 @dataclass(frozen=True)
@@ -36,8 +43,7 @@ def translate(source: str, *, backslash_escapes: bool = True) -> list[Translated
     A text the tokenizer cannot take apart goes to PostgreSQL as it is refused: as one failing statement.
     """
     if len(source) > MAX_STATEMENT_BYTES // 4 and len(source.encode("utf-8", "surrogateescape")) > MAX_STATEMENT_BYTES:
-        refusal = Refused("54000", f"Statement is too large. Maximum Allowed: {MAX_STATEMENT_BYTES} bytes")
-        return [Translated(raising_sql(refusal))]
+        return [Translated(raising_sql(TOO_LARGE))]
     try:
         statements = list(split_statements(source, backslash_escapes=backslash_escapes))
     except Refused as refusal:

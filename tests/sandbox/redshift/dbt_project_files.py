@@ -84,7 +84,9 @@ _FILES = {
 }
 
 
-def write_project(folder: Path, *, port: int, schema: str, datasharing: bool, database: str, user: str, password: str) -> None:
+def write_project(
+    folder: Path, *, port: int, schema: str, datasharing: bool, database: str, user: str, password: str
+) -> None:
     """Write the project and its profile into `folder`."""
     for name, text in _FILES.items():
         path = folder / name

@@ -24,7 +24,12 @@ _COMMANDS = ("seed", "run", "snapshot", "seed", "run", "snapshot", "test", "docs
 
 def run_dbt(folder: Path, *commands: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", _RUN_ALL, *(f"{command} --no-use-colors --project-dir {folder} --profiles-dir {folder}" for command in commands)],
+        [
+            sys.executable,
+            "-c",
+            _RUN_ALL,
+            *(f"{command} --no-use-colors --project-dir {folder} --profiles-dir {folder}" for command in commands),
+        ],
         cwd=folder,
         capture_output=True,
         text=True,

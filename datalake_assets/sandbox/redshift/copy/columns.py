@@ -81,7 +81,8 @@ def check_schema(schema: "pa.Schema", columns: list[Column], url: str, *, serial
                 "XX000",
                 "Spectrum Scan Error",
                 detail=f"File '{url}' has an incompatible Parquet schema for column '{url}.{field.name}'. "
-                f"Column: {column.name}, Column type: {column.redshift_type}, Parquet schema: {field.type} {field.name}",
+                f"Column: {column.name}, Column type: {column.redshift_type}, "
+                f"Parquet schema: {field.type} {field.name}",
                 hint=hint,
             )
 
@@ -128,7 +129,7 @@ def check_values(batch: "pa.RecordBatch", columns: list[Column]) -> None:
 
     for index, column in enumerate(columns):
         limit = column.max_bytes
-        array = batch.column(index)
+        array: Any = batch.column(index)
         if limit is None or pa.types.is_null(array.type):
             continue
         if pa.types.is_dictionary(array.type):

@@ -3,15 +3,15 @@
 from dataclasses import dataclass, field
 
 from datalake_assets.sandbox.redshift.refusals import Refused, quoted_identifier, unsupported
-from datalake_assets.sandbox.redshift.tokens import Kind, Statement
+from datalake_assets.sandbox.redshift.tokens import Kind, Statement, words
 
 _OTHER_FORMATS = ("csv", "json", "avro", "orc", "fixedwidth", "shapefile", "delimiter", "text", "iceberg")
 # Options of text formats; Redshift refuses them for Parquet as well.
-_TEXT_ONLY = (
+_TEXT_ONLY = words(
     "acceptanydate acceptinvchars blanksasnull bzip2 compression dateformat emptyasnull encoding encrypted escape "
     "explicit_ids fillrecord gzip ignoreallerrors ignoreblanklines ignoreheader lzop maxerror noload null quote "
     "removequotes roundec ssh timeformat trimblanks truncatecolumns zstd comprows readratio"
-).split()
+)
 _IGNORED_WITH_VALUE = ("statupdate", "compupdate")
 _SECRETS = ("access_key_id", "secret_access_key", "session_token", "token")
 

@@ -109,7 +109,7 @@ def _of_manifest(s3: "S3Client", bucket: str, key: str) -> list[CopyObject]:
 def _entries(body: bytes, manifest: str) -> list[dict[str, Any]]:
     try:
         document = json.loads(body)
-        entries = document["entries"]
+        entries: list[dict[str, Any]] = document["entries"]
         valid = isinstance(entries, list) and all(isinstance(entry["url"], str) for entry in entries)
     except (ValueError, KeyError, TypeError) as error:
         raise Refused("XX000", f"Manifest file {manifest} is not in the correct json format: {error!r}") from error

@@ -12,7 +12,7 @@ def edits(statement: Statement) -> Iterator[Edit]:
     if statement.word(0) not in ("create", "drop", "alter") or statement.word(1) != "schema":
         return
     index = 2
-    while statement.word(index) in ("if", "not", "exists") and not statement.text(index + 1) == ".":
+    while statement.word(index) in ("if", "not", "exists") and statement.text(index + 1) != ".":
         index += 1
     parts, end = statement.qualified_name(index)
     if len(parts) == 2:

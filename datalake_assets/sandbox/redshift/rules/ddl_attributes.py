@@ -1,4 +1,4 @@
-"""DISTSTYLE, DISTKEY, SORTKEY, ENCODE, BACKUP and AUTO REFRESH: how Redshift stores a table; PostgreSQL has no use for it."""
+"""DISTSTYLE, DISTKEY, SORTKEY, ENCODE, BACKUP, AUTO REFRESH: how Redshift stores a table, and PostgreSQL does not."""
 
 from collections.abc import Iterator
 

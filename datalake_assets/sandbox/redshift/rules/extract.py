@@ -1,4 +1,4 @@
-"""EXTRACT(part FROM x): an integer on Redshift, a numeric on PostgreSQL; that would turn integer division into another."""
+"""EXTRACT(part FROM x): an integer on Redshift, a numeric on PostgreSQL, where division would have a fraction."""
 
 from collections.abc import Iterator
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from datalake_assets.sandbox.redshift.refusals import quoted_identifier
-from datalake_assets.sandbox.redshift.tokens import Edit, Kind, Statement
+from datalake_assets.sandbox.redshift.tokens import Edit, Kind, Statement, words
 
 TRIGGERS: frozenset[str] = frozenset()
 _OPERAND_KINDS = (Kind.NUMBER, Kind.QUOTED, Kind.STRING, Kind.PARAMETER, Kind.HASH_NAME, Kind.DOLLAR)
-_BEFORE_NAMES = frozenset(
-    "table exists from join into update truncate on copy vacuum analyze lock using like append only to".split()
+_BEFORE_NAMES = words(
+    "table exists delete from join into update truncate on copy vacuum analyze lock using like append only to"
 )
 
 

@@ -97,9 +97,13 @@ def _single_relation(statement: Statement, select: int, from_: int, qualify: int
         raise refused
     if any(statement.word(index) == "join" for index in _top_level(statement, from_ + 1, end)):
         raise refused
-    if not statement.is_identifier(end - 1):
+    last = end - 1
+    if statement.text(last) == ")":
+        # The columns of an alias, `as v(a, b)`: the name stands before the bracket.
+        last = max(index for index in range(from_, last) if statement.text(index) == "(") - 1
+    if last <= from_ or not statement.is_identifier(last):
         raise refused
-    return quoted_identifier(statement.tokens[end - 1].name)
+    return quoted_identifier(statement.tokens[last].name)
 
 
 def _top_level(statement: Statement, first: int, end: int) -> Iterator[int]:

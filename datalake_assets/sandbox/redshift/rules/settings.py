@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from datalake_assets.sandbox.redshift.tokens import Edit, Statement
+from datalake_assets.sandbox.redshift.tokens import Edit, Statement, words
 
 TRIGGERS = frozenset({"set", "reset", "show"})
 _PREFIX = "redshift."  # PostgreSQL takes any setting with a dot in its name
-REDSHIFT_SETTINGS = frozenset(
+REDSHIFT_SETTINGS = words(
     """
     activate_aqua analyze_threshold_percent auto_analyze cast_super_null_on_error datashare_break_glass_session_var
     default_geometry_encoding describe_field_name_in_uppercase downcase_delimited_identifier
@@ -16,7 +16,7 @@ REDSHIFT_SETTINGS = frozenset(
     mv_enable_aqmv_for_session navigate_super_null_on_error parse_super_null_on_error pg_federation_repeatable_read
     query_group show_discovery_version spectrum_enable_pseudo_columns spectrum_query_maxerror
     stored_proc_log_min_messages use_fips_ssl wlm_json_configuration wlm_query_slot_count
-    """.split()
+    """
 )
 
 

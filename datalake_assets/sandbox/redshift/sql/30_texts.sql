@@ -52,13 +52,23 @@ as $body$ select value is json array $body$;
 -- A path that leads nowhere is null; objects and arrays come back as their text.
 create or replace function pg_catalog.json_extract_path_text(value text, variadic path text[])
 returns text language sql immutable as $body$ select value::json #>> path $body$;
+-- Not inlined: PostgreSQL would try the cast of a constant before it asks whether it is JSON.
+create or replace function redshift_compat.json_path_or_null(value text, path text[], null_if_invalid boolean)
+returns text language plpgsql immutable as $body$
+begin
+    if null_if_invalid and value is not json then
+        return null;
+    end if;
+    return value::json #>> path;
+end
+$body$;
 create or replace function pg_catalog.json_extract_path_text(value text, first text, null_if_invalid boolean)
 returns text language sql immutable as $body$
-    select case when value is json or not null_if_invalid then value::json #>> array[first] end
+    select redshift_compat.json_path_or_null(value, array[first], null_if_invalid)
 $body$;
 create or replace function pg_catalog.json_extract_path_text(value text, first text, second text, null_if_invalid boolean)
 returns text language sql immutable as $body$
-    select case when value is json or not null_if_invalid then value::json #>> array[first, second] end
+    select redshift_compat.json_path_or_null(value, array[first, second], null_if_invalid)
 $body$;
 
 create or replace function pg_catalog.json_extract_array_element_text(value text, place integer)
