@@ -132,8 +132,13 @@ class GlueTable:
         by_partition = {manifest.version.partition: manifest for manifest in manifests}
         if len(by_partition) != len(manifests):
             raise ValueError(f"{self.where}: two versions of one partition in one call")
-        if unpartitioned := by_partition.get(UNPARTITIONED):
-            return {UNPARTITIONED: self._locked(lambda: self._switch_table(unpartitioned))}
+        if unpartitioned := by_partition.pop(UNPARTITIONED, None):
+            if by_partition:
+                raise ValueError(f"{self.where}: the whole table and single partitions of it in one call")
+            try:
+                return {UNPARTITIONED: self._locked(lambda: self._switch_table(unpartitioned))}
+            except PlatformError as error:
+                return {UNPARTITIONED: Switch(None, None, error)}
 
         table = self._table()
         if not table.get("PartitionKeys"):
@@ -229,33 +234,42 @@ class GlueTable:
     # Partitions
 
     def _switch_batch(self, manifests: Sequence[Manifest], columns: Sequence[CatalogColumn]) -> dict[str, Switch]:
+        wanted = {manifest.version.partition: self._partition_input(manifest, columns) for manifest in manifests}
+        after = {manifest.version.partition: self._published_by(manifest) for manifest in manifests}
+
+        def is_newer(now: Published | None, key: str) -> bool:
+            return now is not None and now.version_id >= after[key].version_id
+
         try:
-            seen = self.current_many([manifest.version.partition for manifest in manifests])
-            wanted = {manifest.version.partition: self._partition_input(manifest, columns) for manifest in manifests}
-            after = {manifest.version.partition: self._published_by(manifest) for manifest in manifests}
-            newer = {key for key, now in seen.items() if now and now.version_id >= after[key].version_id}
+            seen = self.current_many(list(wanted))
             # A partition that somebody else registered has no version of ours, so it may exist although nothing is
             # published: the create call tells.
-            known = {key for key, now in seen.items() if now}
-            failed = self._partitions.create([wanted[key] for key in wanted if key not in known])
-            existing = {key for key, code in failed.items() if code[0] == "AlreadyExistsException"}
-            failed = {key: code for key, code in failed.items() if key not in existing}
-            if existing:
-                # Created since we looked: look again before the update, for theirs may be the newer version.
-                seen |= self.current_many(sorted(existing))
-                newer |= {key for key in existing if (now := seen[key]) and now.version_id >= after[key].version_id}
-            failed |= self._partitions.update([wanted[key] for key in sorted((known | existing) - newer)])
+            refused = self._partitions.create([wanted[key] for key in wanted if seen[key] is None])
+            existing = {key for key, (code, _) in refused.items() if code == "AlreadyExistsException"}
+            # Created since we looked: look again before the update, for theirs may be the newer version.
+            seen |= self.current_many(sorted(existing))
         except PlatformError as error:
-            return {manifest.version.partition: Switch(None, None, error) for manifest in manifests}
-        switches = {}
-        for key in wanted:
-            if key in failed:
-                where = f"{self.database}.{describe(self.name, key)}"
-                refused = ConfigurationError(f"Glue refused it ({': '.join(failed[key])})", where=where)
-                switches[key] = Switch(seen[key], seen[key], platform_error(*failed[key], where=where) or refused)
-            else:
-                switches[key] = Switch(seen[key], seen[key] if key in newer else after[key])
-        return switches
+            return dict.fromkeys(wanted, Switch(None, None, error))
+
+        newer = {key for key, now in seen.items() if is_newer(now, key)}
+        errors = {key: self._refusal(key, *refused[key]) for key in refused if key not in existing}
+        updates = [key for key in wanted if (seen[key] or key in existing) and key not in newer]
+        try:
+            refused = self._partitions.update([wanted[key] for key in updates])
+            errors |= {key: self._refusal(key, *refused[key]) for key in refused}
+        except PlatformError as error:
+            errors |= dict.fromkeys(updates, error)
+        return {
+            key: Switch(seen[key], seen[key], errors[key])
+            if key in errors
+            else Switch(seen[key], seen[key] if key in newer else after[key])
+            for key in wanted
+        }
+
+    def _refusal(self, key: str, code: str, message: str) -> PlatformError:
+        where = f"{self.database}.{describe(self.name, key)}"
+        known = platform_error(code, message, where=where)
+        return known or ConfigurationError(f"Glue refused it ({code}: {message})", where=where)
 
     def _partition_input(self, manifest: Manifest, columns: Sequence[CatalogColumn]) -> dict[str, Any]:
         published = self._published_by(manifest)
