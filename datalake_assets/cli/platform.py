@@ -54,6 +54,7 @@ def running_platform(
     seconds: dict[str, float] = {}
     # The manifest is needed by the code servers alone: it is made while PostgreSQL and moto start.
     manifest = _InBackground(lambda: ensure_manifest(DBT_PROJECT))
+    state = state.absolute()  # Dagster takes no other home
     sandbox = Sandbox(state, ports=any_free_ports() if free_ports else None, echo=echo)
     with ExitStack() as stack:
         with _step(console, "sandbox (PostgreSQL, AWS, Redshift gateway)", seconds, "sandbox"):
