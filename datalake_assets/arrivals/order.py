@@ -114,4 +114,5 @@ def _event_is_newer(known: Arrival, told: Arrival, same: bool) -> bool:
 def _listing_is_newer(known: Arrival, told: Arrival, listed_at: dt.datetime) -> bool:
     if not told.is_deleted and told.event_at > known.event_at:
         return True
-    return max(known.event_at, known.listed_at or known.event_at) < listed_at
+    # Of two listings in the same second the one told last is taken for the newer.
+    return known.event_at < listed_at and (known.listed_at is None or known.listed_at <= listed_at)

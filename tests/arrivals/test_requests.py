@@ -1,0 +1,270 @@
+import datetime as dt
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from datalake_assets.arrivals.partitions import Daily, Unpartitioned
+from datalake_assets.arrivals.requests import (
+    LOST_AFTER_SECONDS,
+    MAX_ATTEMPTS,
+    RETRY_AFTER_SECONDS,
+    Decision,
+    PartitionsRun,
+    PartitionState,
+    RunState,
+    SourceRules,
+    runs_to_request,
+)
+from datalake_assets.names import UNPARTITIONED
+from tests.arrivals.builders import NOON, SOURCE, at, state
+
+RULES = {
+    SOURCE: SourceRules(settle_seconds=10, partitions=Daily(dt.date(2013, 1, 1)), max_partitions_per_run=3),
+    "flights/airlines": SourceRules(settle_seconds=10, partitions=Unpartitioned()),
+}
+LATER = at(3600)
+
+
+def decide(*states: PartitionState, runs: dict[str, RunState] | None = None, now: dt.datetime = LATER) -> Decision:
+    return runs_to_request(states, runs or {}, now, RULES)
+
+
+def requested(one: PartitionState, *, attempt: int = 1, seconds: float = 100) -> PartitionState:
+    return replace(one, requested_seq=one.changed_seq, requested_at=at(seconds), run_key="key", attempts=attempt)
+
+
+def only_reason(decision: Decision) -> str:
+    assert decision.requests == ()
+    (waiting,) = decision.waiting
+    return waiting.reason
+
+
+def test_contiguous_days_share_runs_of_limited_size() -> None:
+    days = [f"2013-01-{n:02}" for n in (1, 2, 3, 4, 6)]
+    decision = decide(*map(state, reversed(days)))
+    assert [r.partitions for r in decision.requests] == [
+        ("2013-01-01", "2013-01-02", "2013-01-03"), ("2013-01-04",), ("2013-01-06",)
+    ]  # fmt: skip
+    assert len({r.run_key for r in decision.requests}) == 3
+
+
+def test_sources_never_share_a_run() -> None:
+    decision = decide(state(), state(UNPARTITIONED, source_id="flights/airlines"))
+    assert {(r.source_id, r.partitions) for r in decision.requests} == {
+        (SOURCE, ("2013-01-01",)),
+        ("flights/airlines", (UNPARTITIONED,)),
+    }
+
+
+def test_a_clean_partition_is_left_out() -> None:
+    assert decide(state(published_seq=7)) == Decision((), ())
+
+
+def test_a_partition_settles_before_it_runs() -> None:
+    decision = decide(state(), now=at(9))
+    assert only_reason(decision) == "it changed a moment ago"
+    assert decision.waiting[0].until == at(10)
+    assert len(decide(state(), now=at(10)).requests) == 1
+
+
+def test_a_day_that_is_not_over_waits() -> None:
+    today = state("2026-01-05", changed_seq=9)
+    assert only_reason(decide(today)) == "its time is not over"
+    assert len(decide(today, now=at(86_400)).requests) == 1
+
+
+def test_a_partition_that_the_pipeline_no_longer_has_waits_with_the_reason() -> None:
+    assert "before the pipeline's first partition" in only_reason(decide(state("2012-12-31")))
+
+
+def test_a_partition_without_objects_waits_unless_it_was_published() -> None:
+    assert "no objects" in only_reason(decide(state(objects=0)))
+    assert len(decide(state(objects=0, published_version="v1", published_seq=3)).requests) == 1
+
+
+def test_what_is_in_flight_is_never_requested_again() -> None:
+    one = requested(state())
+    assert only_reason(decide(one, runs={"key": RunState.IN_FLIGHT})) == "its run is in flight"
+    changed = replace(one, changed_seq=8)
+    assert only_reason(decide(changed, runs={"key": RunState.IN_FLIGHT})) == "its run is in flight"
+
+
+def test_a_request_that_may_still_become_a_run_is_waited_for() -> None:
+    one = replace(requested(state(), seconds=3590), changed_seq=8)
+    assert only_reason(decide(one)) == "its run was requested"
+
+
+def test_a_lost_request_is_repeated_under_the_same_key() -> None:
+    first = decide(state("2013-01-01"), state("2013-01-02"))
+    (run,) = first.requests
+    lost = [
+        replace(s, requested_seq=s.changed_seq, requested_at=at(3600), run_key=run.run_key, attempts=1)
+        for s in run.states
+    ]
+    assert decide(*lost, now=at(3600 + LOST_AFTER_SECONDS - 1)).requests == ()
+    fresh = state("2013-01-03")
+    again = decide(*lost, fresh, now=at(3600 + LOST_AFTER_SECONDS))
+    assert [r.run_key for r in again.requests if r.partitions == run.partitions] == [run.run_key]
+
+
+def test_a_change_after_a_finished_run_is_requested_with_a_new_key() -> None:
+    (first,) = decide(state()).requests
+    changed = replace(requested(state()), changed_seq=8, run_key=first.run_key)
+    for ended in (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELED):
+        (again,) = decide(changed, runs={first.run_key: ended}).requests
+        assert (again.run_key != first.run_key, again.attempt) == (True, 1)
+
+
+def test_a_failed_run_is_repeated_after_a_while_and_not_for_ever() -> None:
+    runs = {"key": RunState.FAILED}
+    one = requested(state(), seconds=100)
+    early = decide(one, runs=runs, now=at(100 + RETRY_AFTER_SECONDS - 1))
+    assert only_reason(early) == "its run failed"
+    assert early.waiting[0].until == at(100 + RETRY_AFTER_SECONDS)
+    (again,) = decide(one, runs=runs, now=at(100 + RETRY_AFTER_SECONDS)).requests
+    assert again.attempt == 2
+    assert again.run_key != decide(state()).requests[0].run_key
+    assert "3 runs failed" in only_reason(decide(requested(state(), attempt=MAX_ATTEMPTS), runs=runs, now=at(10**6)))
+
+
+def test_a_run_that_a_person_ended_is_not_repeated() -> None:
+    assert "ended by a person" in only_reason(
+        decide(requested(state()), runs={"key": RunState.CANCELED}, now=at(10**6))
+    )
+
+
+def test_a_run_that_succeeded_without_publishing_counts_as_failed() -> None:
+    assert only_reason(decide(requested(state()), runs={"key": RunState.SUCCEEDED}, now=at(200))) == "its run failed"
+
+
+partition_states = st.builds(
+    lambda day, changed, published, requested_at, run_key, attempts, objects: state(
+        (dt.date(2013, 1, 1) + dt.timedelta(days=day)).isoformat(),
+        changed_seq=changed, published_seq=published, requested_at=requested_at, run_key=run_key,
+        requested_seq=None if requested_at is None else changed - attempts % 2, attempts=attempts, objects=objects,
+    ),
+    st.integers(0, 30), st.integers(1, 9), st.integers(0, 9), st.none() | st.integers(0, 3000).map(at),
+    st.sampled_from(["k1", "k2", None]), st.integers(0, 4), st.integers(0, 2),
+)  # fmt: skip
+
+
+@given(
+    states=st.lists(partition_states, unique_by=lambda s: s.partition, max_size=20),
+    runs=st.dictionaries(st.sampled_from(["k1", "k2"]), st.sampled_from(RunState)),
+    now=st.integers(0, 5000).map(at),
+)
+def test_every_dirty_partition_is_requested_once_or_waits_with_a_reason(
+    states: list[PartitionState], runs: dict[str, RunState], now: dt.datetime
+) -> None:
+    decision = runs_to_request(states, runs, now, RULES)
+    asked = [p for r in decision.requests for p in r.partitions]
+    waits = [w.partition for w in decision.waiting]
+    assert sorted(asked + waits) == sorted(s.partition for s in states if s.is_dirty)
+    for run in decision.requests:
+        assert len(run.states) <= 3
+        assert all(Daily().successor(a) == b for a, b in zip(run.partitions, run.partitions[1:], strict=False))
+        assert all(runs.get(s.run_key or "") is not RunState.IN_FLIGHT for s in run.states)
+    assert runs_to_request(list(reversed(states)), runs, now, RULES) == replace(
+        decision, waiting=tuple(reversed(decision.waiting))
+    )
+
+
+@pytest.mark.parametrize("days", [1_000])
+def test_a_thousand_settled_days_cost_few_runs(days: int) -> None:
+    rules = {SOURCE: SourceRules(10, Daily(dt.date(2013, 1, 1)))}
+    states = [state((dt.date(2013, 1, 1) + dt.timedelta(days=n)).isoformat()) for n in range(days)]
+    assert len(runs_to_request(states, {}, LATER, rules).requests) <= 33
+
+
+@dataclass
+class ModelRun:
+    """A run as Dagster would have it: it publishes what its partitions were when it began."""
+
+    request: PartitionsRun
+    state: RunState = RunState.IN_FLIGHT
+    seen: dict[str, int] = field(default_factory=dict)
+
+
+class LedgerAndDaemon(RuleBasedStateMachine):
+    """Files change, requests get lost, runs succeed and fail: nothing runs twice at once, nothing is forgotten."""
+
+    @initialize()
+    def start(self) -> None:
+        self.now: dt.datetime = NOON
+        self.seq = 0
+        self.partitions: dict[str, PartitionState] = {}
+        self.runs: dict[str, ModelRun] = {}
+
+    @rule(day=st.integers(1, 5))
+    def change(self, day: int) -> None:
+        self.seq += 1
+        partition = f"2013-01-{day:02}"
+        known = self.partitions.get(partition, state(partition, changed_seq=0, read_at=self.now))
+        self.partitions[partition] = replace(known, changed_seq=self.seq, last_changed_at=self.now)
+
+    @rule(seconds=st.sampled_from([1, 11, LOST_AFTER_SECONDS, RETRY_AFTER_SECONDS]))
+    def pass_time(self, seconds: int) -> None:
+        self.now += dt.timedelta(seconds=seconds)
+
+    @rule(arrives=st.booleans())
+    def tick(self, arrives: bool) -> None:
+        known = {key: run.state for key, run in self.runs.items()}
+        for request in runs_to_request(list(self.partitions.values()), known, self.now, RULES).requests:
+            for each in request.states:
+                self.partitions[each.partition] = replace(
+                    each, requested_seq=each.changed_seq, requested_at=self.now, run_key=request.run_key,
+                    attempts=request.attempt,
+                )  # fmt: skip
+            if arrives and request.run_key not in self.runs:
+                seen = {p: self.partitions[p].changed_seq for p in request.partitions}
+                self.runs[request.run_key] = ModelRun(request, seen=seen)
+
+    @rule(data=st.data(), ended=st.sampled_from([RunState.SUCCEEDED, RunState.FAILED]))
+    def end_a_run(self, data: st.DataObject, ended: RunState) -> None:
+        alive = sorted(key for key, run in self.runs.items() if run.state is RunState.IN_FLIGHT)
+        if alive:
+            run = self.runs[data.draw(st.sampled_from(alive))]
+            run.state = ended
+            if ended is RunState.SUCCEEDED:
+                for partition, seq in run.seen.items():
+                    self.partitions[partition] = replace(
+                        self.partitions[partition], published_seq=seq, published_version="v"
+                    )
+
+    @invariant()
+    def no_partition_is_in_two_runs_at_once(self) -> None:
+        running = [
+            partition
+            for run in getattr(self, "runs", {}).values()
+            if run.state is RunState.IN_FLIGHT
+            for partition in run.seen
+        ]
+        assert len(running) == len(set(running))
+
+    @invariant()
+    def no_state_of_a_partition_is_run_too_often(self) -> None:
+        tries: dict[tuple[str, int], int] = {}
+        for run in getattr(self, "runs", {}).values():
+            for each in run.seen.items():
+                tries[each] = tries.get(each, 0) + 1
+        assert max(tries.values(), default=0) <= MAX_ATTEMPTS
+
+    def teardown(self) -> None:
+        """In quiet, with runs that succeed, everything gets published that has attempts left."""
+        for _ in range(20):
+            self.pass_time(RETRY_AFTER_SECONDS)
+            self.tick(arrives=True)
+            for run in self.runs.values():
+                if run.state is RunState.IN_FLIGHT:
+                    run.state = RunState.SUCCEEDED
+                    for partition, seq in run.seen.items():
+                        self.partitions[partition] = replace(self.partitions[partition], published_seq=seq)
+        for each in self.partitions.values():
+            assert not each.is_dirty or each.attempts == MAX_ATTEMPTS
+
+
+TestLedgerAndDaemon = LedgerAndDaemon.TestCase
+TestLedgerAndDaemon.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

@@ -1,0 +1,245 @@
+import datetime as dt
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from datalake_assets.arrivals.dead_letters import DeadLetters
+from datalake_assets.arrivals.ledger import Ledger
+from datalake_assets.arrivals.listing import list_partition, list_source
+from datalake_assets.arrivals.sweep import SweepResult, sweep
+from datalake_assets.database.engine import transaction
+from datalake_assets.errors import ConfigurationError, Throttled, Unavailable, Unsupported
+from tests.arrivals.builders import DAY, FLIGHTS, NOON, SOURCE, SOURCES, at, etag_of, event, key_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class Bucket:
+    """An S3 bucket in memory with a clock; its listing can be cut into small pages and fail at any of them."""
+
+    def __init__(self, page_keys: int = 3) -> None:
+        self.objects: dict[str, tuple[str, dt.datetime]] = {}
+        self.page_keys = page_keys
+        self.now = at(3600)
+        self.fails_on_call: int | None = None
+        self.calls = 0
+
+    def put(self, key: str, content: str = "1", seconds: float = 0) -> None:
+        self.objects[key] = (content, at(seconds))
+
+    def list_objects_v2(self, *, Bucket: str, Prefix: str, MaxKeys: int, ContinuationToken: str = "") -> dict[str, Any]:
+        self.calls += 1
+        if self.calls == self.fails_on_call:
+            raise ClientError({"Error": {"Code": "SlowDown", "Message": "Reduce your rate"}}, "ListObjectsV2")
+        keys = sorted(k for k in self.objects if k.startswith(Prefix) and k > ContinuationToken)
+        page = keys[: self.page_keys]
+        contents = [
+            {
+                "Key": key, "ETag": f'"{etag_of(content)}"', "Size": len(content),
+                "LastModified": at_.replace(microsecond=0),
+            }
+            for key, (content, at_) in ((key, self.objects[key]) for key in page)
+        ]  # fmt: skip
+        more = len(keys) > len(page)
+        return {
+            "Contents": contents, "IsTruncated": more, **({"NextContinuationToken": page[-1]} if more else {}),
+            "ResponseMetadata": {"HTTPHeaders": {"date": self.now.strftime("%a, %d %b %Y %H:%M:%S GMT")}},
+        }  # fmt: skip
+
+
+def swept(bucket: Bucket, ledger: Ledger, **more: Any) -> SweepResult:
+    return sweep(cast("S3Client", bucket), "raw", SOURCES, ledger, location="flights", **more)
+
+
+def live(ledger: Ledger) -> dict[str, str]:
+    return {o.key: o.etag for batch in ledger.live_objects("raw", "") for o in batch}
+
+
+def contents(bucket: Bucket) -> dict[str, str]:
+    return {key: etag_of(content) for key, (content, _) in bucket.objects.items()}
+
+
+def test_a_sweep_finds_files_that_were_there_before_the_deployment(ledger: Ledger) -> None:
+    bucket = Bucket()
+    for n in range(8):
+        bucket.put(key_of(str(n), f"2013-01-{n // 4 + 1:02}"))
+    bucket.put("airlines/a.csv")
+    assert swept(bucket, ledger) == SweepResult(listed=9, added=9)
+    assert live(ledger) == contents(bucket)
+    assert swept(bucket, ledger) == SweepResult(listed=9)
+
+
+def test_a_sweep_finds_what_was_overwritten_and_removed_without_an_event(ledger: Ledger) -> None:
+    ledger.record([event("a", "1"), event("b", "1"), event("c", "1")])
+    bucket = Bucket(page_keys=1)
+    bucket.put(key_of("a"), "1")
+    bucket.put(key_of("c"), "2", seconds=60)
+    assert swept(bucket, ledger) == SweepResult(listed=2, changed=1, removed=1)
+    assert live(ledger) == contents(bucket)
+
+
+def test_an_emptied_prefix_removes_its_objects(ledger: Ledger) -> None:
+    ledger.record([event(str(n)) for n in range(5)])
+    assert swept(Bucket(), ledger).removed == 5
+
+
+def test_a_listing_that_fails_removes_nothing(ledger: Ledger) -> None:
+    ledger.record([event("a"), event("b")])
+    bucket = Bucket()
+    bucket.fails_on_call = 2  # the second prefix: flights
+    with pytest.raises(Throttled):
+        swept(bucket, ledger)
+    assert len(live(ledger)) == 2
+
+
+def test_a_listing_that_breaks_off_keeps_what_it_has_not_shown(ledger: Ledger) -> None:
+    bucket = Bucket(page_keys=2)
+    for name in "abcdef":
+        bucket.put(key_of(name))
+    swept(bucket, ledger)
+    before = live(ledger)
+    for name in "af":
+        del bucket.objects[key_of(name)]
+    bucket.calls, bucket.fails_on_call = 0, 3
+    with pytest.raises(Throttled):
+        swept(bucket, ledger)
+    assert set(before) - set(live(ledger)) == {key_of("a")}  # of the page that came
+    bucket.fails_on_call = None
+    assert swept(bucket, ledger).removed == 1
+    assert live(ledger) == contents(bucket)
+
+
+def test_an_event_of_after_the_listing_wins(ledger: Ledger) -> None:
+    bucket = Bucket()
+    bucket.put(key_of("a"), "old")
+    just_now = (bucket.now - NOON).total_seconds()
+    ledger.record([event("a", "new", just_now), event("b", "new", just_now)])
+    assert swept(bucket, ledger) == SweepResult(listed=1)
+    assert set(live(ledger).values()) == {etag_of("new")}
+
+
+def test_an_event_of_before_the_listing_that_comes_late_loses(ledger: Ledger) -> None:
+    bucket = Bucket()
+    bucket.put(key_of("a"), "newest", seconds=90)
+    swept(bucket, ledger)
+    ledger.record([event("a", "old", 50), event("a", "", 60, deleted=True)])
+    assert live(ledger) == contents(bucket)
+    del bucket.objects[key_of("a")]
+    swept(bucket, ledger)
+    ledger.record([event("a", "newest", 90.5)])
+    assert live(ledger) == {}
+
+
+def test_an_object_that_comes_back_is_added_again(ledger: Ledger) -> None:
+    ledger.record([event("a"), event("a", seconds=5, deleted=True)])
+    bucket = Bucket()
+    bucket.put(key_of("a"), "1", seconds=10)
+    assert swept(bucket, ledger).added == 1
+    (found,) = ledger.partition_states([SOURCE])
+    assert found.objects == 1
+
+
+def test_a_sweep_of_some_partitions_leaves_the_others(ledger: Ledger) -> None:
+    bucket = Bucket()
+    for day in ("2013-01-01", "2013-01-02"):
+        bucket.put(key_of("a", day))
+    ledger.record([event("gone", day=day) for day in ("2013-01-01", "2013-01-02")])
+    assert swept(bucket, ledger, partitions=["2013-01-02"]) == SweepResult(listed=1, added=1, removed=1)
+    assert set(live(ledger)) == {key_of("gone", "2013-01-01"), key_of("a", "2013-01-02")}
+
+
+def test_unexpected_keys_become_dead_letters_until_they_are_gone(ledger: Ledger, dead_letters: DeadLetters) -> None:
+    bucket = Bucket()
+    bucket.put("flights/dt=2013-13-45/a.csv.gz")
+    bucket.put("flights/_SUCCESS")
+    assert swept(bucket, ledger).unexpected == 1
+    swept(bucket, ledger)
+    (letter,) = dead_letters.unresolved("flights")
+    assert (letter.seen, letter.reason) == (2, "'2013-13-45' is no day of the calendar")
+    bucket.objects.clear()
+    swept(bucket, ledger)
+    assert dead_letters.unresolved() == []
+
+
+def test_an_object_that_no_pattern_claims_any_more_leaves_the_ledger(ledger: Ledger) -> None:
+    ledger.record([replace(event(), key="flights/dt=2013-01-01/a.txt")])
+    bucket = Bucket()
+    bucket.put("flights/dt=2013-01-01/a.txt")
+    assert (swept(bucket, ledger).removed, live(ledger)) == (1, {})
+
+
+def test_a_listing_without_order_is_refused(ledger: Ledger) -> None:
+    class Unordered(Bucket):
+        def list_objects_v2(self, **request: Any) -> dict[str, Any]:
+            answer = super().list_objects_v2(**request)
+            return {**answer, "Contents": answer["Contents"][::-1]}
+
+    bucket = Unordered()
+    bucket.put("airlines/a.csv")
+    bucket.put("airlines/b.csv")
+    with pytest.raises(Unsupported):
+        swept(bucket, ledger)
+
+
+def test_a_truncated_answer_without_a_continuation_is_no_end() -> None:
+    class Broken(Bucket):
+        def list_objects_v2(self, **request: Any) -> dict[str, Any]:
+            return {**super().list_objects_v2(**request), "IsTruncated": True}
+
+    with pytest.raises(Unavailable):
+        list_partition(cast("S3Client", Broken()), "raw", FLIGHTS.pattern, DAY)
+
+
+def test_real_listings_show_partitions_and_sources(s3: "S3Client", bucket: str, ledger: Ledger) -> None:
+    keys = [key_of("a b"), key_of("ü+'"), key_of("a", "2013-01-02"), "flights/dt=2013-01-01/_SUCCESS", "airlines/x.csv"]
+    for key in keys:
+        s3.put_object(Bucket=bucket, Key=key, Body=b"123")
+    found = list_partition(s3, bucket, FLIGHTS.pattern, DAY)
+    assert [(o.key, o.size) for o in found] == [(key, 3) for key in sorted(keys[:2])]
+    assert '"' not in found[0].etag
+    assert [partition for partition, _ in list_source(s3, bucket, FLIGHTS.pattern)] == [DAY, DAY, "2013-01-02"]
+    assert sweep(s3, bucket, SOURCES, ledger, location="flights") == SweepResult(listed=5, added=4)
+
+
+def test_a_missing_bucket_is_no_empty_one(s3: "S3Client", ledger: Ledger) -> None:
+    ledger.record([event()])
+    with pytest.raises(ConfigurationError, match="NoSuchBucket"):
+        sweep(s3, "raw", SOURCES, ledger, location="flights")
+    assert len(live(ledger)) == 1
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    history=st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["1", "22", None])), min_size=1, max_size=10),
+    data=st.data(),
+)
+def test_after_a_sweep_the_ledger_is_the_bucket_whatever_was_lost_or_comes_late(
+    ledger: Ledger, history: list[tuple[str, str | None]], data: st.DataObject
+) -> None:
+    with transaction(ledger.database) as connection:  # type: ignore[arg-type]
+        connection.execute(text("TRUNCATE arrival_object, arrival_history, arrival_partition"))
+    bucket = Bucket(page_keys=2)
+    events = []
+    for number, (name, content) in enumerate(history):
+        seconds = number * 10.25
+        if content is None:
+            bucket.objects.pop(key_of(name), None)
+            events.append(event(name, "", seconds, deleted=True))
+        else:
+            bucket.put(key_of(name), content, seconds)
+            events.append(event(name, content, seconds))
+    told = data.draw(st.permutations(events))
+    before = data.draw(st.integers(0, len(told)))
+    ledger.record(told[:before])
+    swept(bucket, ledger)
+    assert live(ledger) == contents(bucket)
+    late = data.draw(st.integers(0, len(told) - before))
+    ledger.record(told[before : before + late])
+    assert live(ledger) == contents(bucket)
+    assert sum(s.objects for s in ledger.partition_states([SOURCE], only_dirty=False)) == len(bucket.objects)
