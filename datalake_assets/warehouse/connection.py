@@ -3,7 +3,7 @@
 import logging
 import struct
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -53,6 +53,8 @@ class WarehouseConnection:
         self._raw = raw
         self._raw.autocommit = True
         self.where = where
+        # The tables that were found as declared: looking at their columns again costs more than a small load.
+        self.prepared: set[Hashable] = set()
 
     def __enter__(self) -> Self:
         return self

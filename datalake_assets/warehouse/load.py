@@ -115,9 +115,11 @@ def load_partitions(
 
 
 def prepare(connection: WarehouseConnection, table: WarehouseTable) -> None:
-    """Bring the ledger and the table there; nothing is written if they are."""
-    ensure_ledger(connection, table.schema)
-    ensure_table(connection, table)
+    """Bring the ledger and the table there, once for each connection; nothing is written if they are."""
+    if table not in connection.prepared:
+        ensure_ledger(connection, table.schema)
+        ensure_table(connection, table)
+        connection.prepared.add(table)
 
 
 def load_version(

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from datalake_assets.accounts.secrets import WarehouseSecret
-from datalake_assets.errors import ConfigurationError, RowCountMismatch, StatementFailed, Unavailable
+from datalake_assets.errors import ConcurrentChange, ConfigurationError, RowCountMismatch, StatementFailed, Unavailable
 from datalake_assets.sandbox.redshift.server import Gateway
 from datalake_assets.warehouse.connection import WarehouseConnection, connect
 from datalake_assets.warehouse.ledger import status
@@ -107,6 +107,32 @@ def test_two_loads_of_one_partition_at_once_end_with_the_newer_version_once(
     assert status(connection, flights)[DAY].version == newest
     assert len([row for row in rows_of(connection, flights) if row[2] == date(2013, 1, 1)]) == len(rows[newest])
     assert any(not result.skipped for result in results)
+
+
+def test_a_load_that_loses_against_another_transaction_is_tried_again_without_another_copy(
+    secret: WarehouseSecret, connection: WarehouseConnection, flights: WarehouseTable, published: Published
+) -> None:
+    losing = iter([True, True, False])
+
+    def lose(_: int, sql: str) -> None:
+        if sql.startswith("DELETE") and next(losing, False):
+            raise ConcurrentChange("another transaction was in the way: 1023")
+
+    with interrupted(secret) as own:
+        own.before = lose
+        assert load(own, flights, published(DAY, "v1", OLD)).rows == 3
+        assert [sql for sql in own.statements if sql == "ROLLBACK"] == ["ROLLBACK", "ROLLBACK"]
+        assert len([sql for sql in own.statements if sql.startswith("COPY")]) == 1
+    assert len(rows_of(connection, flights)) == 3
+
+
+def test_the_table_is_looked_at_once_for_each_connection(
+    secret: WarehouseSecret, flights: WarehouseTable, published: Published
+) -> None:
+    with interrupted(secret) as own:
+        for day in (DAY, NEXT_DAY):
+            load(own, flights, published(day, "v1", NEW))
+        assert len([sql for sql in own.statements if "information_schema" in sql]) == 2  # the table's and the ledger's
 
 
 def test_two_first_loads_at_once_create_the_table_once(
