@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 # Slack's limits are 3,000 characters for the text of a section and 40,000 for the fallback text.
-MAX_CAUSE_CHARACTERS = 1_500
+MAX_CAUSE_CHARACTERS = 2_000
 MAX_FIELD_CHARACTERS = 300
-MAX_TEXT_CHARACTERS = 3_000
 
 Payload = Mapping[str, Any]
 
@@ -66,9 +65,9 @@ def compose(failed: FailedRun) -> Payload:
         ("Attempts", str(failed.attempts) if failed.attempts > 1 else None),
     ]
     repair = "Mend the cause, then choose *Re-execute* on the run's page; nothing has to be cleaned up first."
-    text = f"{escape(what)} ({escape(place)}): {cause}"
+    text = f"{_limited(what, MAX_FIELD_CHARACTERS)} ({_limited(place, MAX_FIELD_CHARACTERS)}): {cause}"
     return {
-        "text": text[:MAX_TEXT_CHARACTERS],
+        "text": text,
         "blocks": [
             _section(f":red_circle: *{_limited(what, MAX_FIELD_CHARACTERS)}*"),
             {"type": "section", "fields": _fields(facts)},
@@ -81,14 +80,16 @@ def compose(failed: FailedRun) -> Payload:
 
 def compose_notice(title: str, lines: Sequence[str]) -> Payload:
     """Return a plain message of a title and some lines, for what is not a failed run."""
-    body = "\n".join(_limited(line, MAX_FIELD_CHARACTERS) for line in lines)[:MAX_TEXT_CHARACTERS]
-    head = _limited(title, MAX_FIELD_CHARACTERS)
-    return {"text": f"{head}\n{body}"[:MAX_TEXT_CHARACTERS], "blocks": [_section(f"*{head}*"), _section(body or " ")]}
+    head, body = _limited(title, MAX_FIELD_CHARACTERS), _limited("\n".join(lines), MAX_CAUSE_CHARACTERS)
+    return {"text": f"{head}\n{body}", "blocks": [_section(f"*{head}*"), _section(body or " ")]}
 
 
 def _limited(text: str, limit: int) -> str:
-    # Shortened before it is escaped: half an entity would be shown as it stands.
-    return escape(shorten(text, limit))
+    """Escape a text and keep it within `limit`; it is cut before it is escaped, so that no entity is cut in half."""
+    size = limit
+    while len(escaped := escape(shorten(text, size))) > limit:
+        size = size * limit // len(escaped)
+    return escaped
 
 
 def _section(text: str) -> dict[str, Any]:
