@@ -14,6 +14,7 @@ from datalake_assets.errors import (
 )
 
 _DENIED = {
+    "403",
     "AccessDenied",
     "AccessDeniedException",
     "ExpiredToken",
@@ -71,13 +72,21 @@ def aws_errors(where: str) -> Iterator[None]:
 
     try:
         yield
-    except ClientError as error:
-        detail = error.response.get("Error", {})
+    except (ClientError, S3UploadFailedError) as error:
+        # boto3's transfers put the service's answer into the context of an error of their own.
+        answer = error if isinstance(error, ClientError) else error.__context__
+        if not isinstance(answer, ClientError):
+            raise _unreachable(error, where) from error
+        detail = answer.response.get("Error", {})
         found = platform_error(detail.get("Code", ""), detail.get("Message", ""), where=where)
         if found is None:
             raise
         raise found from error
-    except (BotoConnectionError, HTTPClientError, S3UploadFailedError) as error:
-        raise Unavailable(
-            f"AWS cannot be reached: {error}", where=where, todo="Check the network and AWS_ENDPOINT_URL, then retry"
-        ) from error
+    except (BotoConnectionError, HTTPClientError) as error:
+        raise _unreachable(error, where) from error
+
+
+def _unreachable(error: Exception, where: str) -> Unavailable:
+    return Unavailable(
+        f"AWS cannot be reached: {error}", where=where, todo="Check the network and AWS_ENDPOINT_URL, then retry"
+    )

@@ -75,10 +75,10 @@ def upload_versions(
     finally:
         # The first failure ends the rest: what was not started yet is not worth its bandwidth.
         pool.shutdown(cancel_futures=True)
-    versions = {
-        partition: Version(table, partition, version_id, tuple(item for owner, item in done if owner == partition))
-        for partition in files
-    }
+    objects: dict[str, list[LakeObject]] = {partition: [] for partition in files}
+    for partition, item in done:
+        objects[partition].append(item)
+    versions = {partition: Version(table, partition, version_id, tuple(items)) for partition, items in objects.items()}
     total = sum(version.size for version in versions.values())
     log.info("uploaded %d objects, %d bytes, for %d partitions of %s", len(done), total, len(versions), table)
     return versions

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from datalake_assets.errors import ConcurrentChange, ConfigurationError, PlatformError, Unavailable
+from datalake_assets.errors import ConfigurationError, PlatformError, RowCountMismatch, Unavailable
 from datalake_assets.names import partition_key, quoted, version_id
 from datalake_assets.warehouse.connection import WarehouseConnection
 from datalake_assets.warehouse.ledger import (
@@ -202,8 +202,11 @@ def _replace(connection: WarehouseConnection, table: WarehouseTable, load: Parti
             (load.partition,),
         ).row_count
     if inserted != load.expected_rows:
-        # The stage is ours alone and was counted: it can only have vanished with another session's work.
-        raise ConcurrentChange(f"{inserted} rows came from the stage, {load.expected_rows} were copied into it")
+        raise RowCountMismatch(
+            f"{inserted} rows came out of the stage",
+            where=f"{table.label} {load.partition}",
+            expected=f"the {load.expected_rows} rows that COPY counted",
+        )
     return inserted, deleted
 
 

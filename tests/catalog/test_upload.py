@@ -1,10 +1,12 @@
 from pathlib import Path
 
+import boto3
 import pytest
+from botocore.config import Config
 
 from datalake_assets.accounts.sessions import AccountSession
 from datalake_assets.catalog.upload import LocalFile, composite_sha256, sha256, upload_versions
-from datalake_assets.errors import ConfigurationError, ManifestMismatch
+from datalake_assets.errors import ConfigurationError, ManifestMismatch, Unavailable
 from tests.catalog.conftest import ACCOUNT, Lake, Row
 
 ROWS: list[Row] = [{"carrier": "AA", "delay": 5}, {"carrier": "UA", "delay": None}, {"carrier": "B6", "delay": -2}]
@@ -52,6 +54,23 @@ def test_a_large_file_goes_in_parts_and_is_compared_by_the_checksum_of_its_parts
 def test_a_missing_bucket_names_the_object_that_had_no_place(session: AccountSession, lake: Lake) -> None:
     with pytest.raises(ConfigurationError, match="s3://no-such-bucket/flights/v=v1/part"):
         upload_versions(session.client("s3"), "no-such-bucket", "flights", "v1", {"": lake.files(ROWS)})
+
+
+def test_a_missing_bucket_is_told_for_a_file_in_parts_too(session: AccountSession, lake: Lake) -> None:
+    with pytest.raises(ConfigurationError, match="NoSuchBucket"):
+        upload_versions(
+            session.client("s3"), "no-such-bucket", "flights", "v1", {"": lake.files(ROWS)}, multipart_bytes=1
+        )
+
+
+def test_an_s3_that_does_not_answer_is_worth_another_try(
+    session: AccountSession, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    config = Config(retries={"total_max_attempts": 1}, connect_timeout=1)
+    gone = boto3.client("s3", region_name="eu-central-1", config=config)
+    with pytest.raises(Unavailable, match="AWS cannot be reached"):
+        upload_versions(gone, ACCOUNT.lake_bucket, "flights", "v1", {"": lake.files(ROWS)})
 
 
 def test_two_files_of_one_name_are_refused_before_anything_is_sent(session: AccountSession, lake: Lake) -> None:
