@@ -16,6 +16,7 @@ _COMMANDS = {
         "sandbox",
         "AWS and Redshift on this machine: start, stop, status, reset.",
     ),
+    "sweep": ("datalake_assets.cli.sweep", "sweep", "Find raw files that no message announced."),
     "validate": ("datalake_assets.cli.validate", "validate", "Check every pipeline's YAML; all mistakes at once."),
     "dbt-manifest": ("datalake_assets.cli.dbt_manifest", "dbt_manifest", "Prepare the dbt project's manifest."),
 }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from datalake_assets.errors import PermanentError
+from datalake_assets.names import qualified, quoted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -163,7 +164,7 @@ def _collect(watch: "Watch", report: Report) -> None:
             built = watch.history.built(table.lake_key)
             schema, name = qualified(table.warehouse_table)
             counted = connection.execute(f"select count(*) from {quoted(schema)}.{quoted(name)}").rows
-            row = {
+            row: dict[str, Any] = {
                 "table": table.warehouse_table,
                 "files": table.files,
                 "partitions": len(built),

@@ -49,7 +49,8 @@ class History:
                 if event is None:
                     continue
                 values = {name: value.value for name, value in event.metadata.items()}
-                built = Built(int(values.get("dagster/row_count") or 0), record.timestamp, values)
+                rows = values.get("dagster/row_count")
+                built = Built(rows if isinstance(rows, int) else 0, record.timestamp, values)
                 found.setdefault(event.partition or UNPARTITIONED, built)
             if not page.has_more:
                 return found

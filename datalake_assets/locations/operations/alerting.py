@@ -1,11 +1,12 @@
-"""Failed runs of all locations become messages to people."""
+"""Failed runs of all locations, and raw objects that fit no pipeline, become messages to people."""
 
 import dagster as dg
 
 from datalake_assets.alerts.sensor import build_alert_sensor
+from datalake_assets.components.dead_letter_alerts import build_dead_letter_sensor
 
 
 @dg.definitions
 def alerting() -> dg.Definitions:
-    """The sensor that records and delivers alerts."""
-    return dg.Definitions(sensors=[build_alert_sensor()])
+    """The sensors that record and deliver alerts."""
+    return dg.Definitions(sensors=[build_alert_sensor(), build_dead_letter_sensor()])

@@ -1,0 +1,1 @@
+"""What `make bench` measures: `python -m benchmarks.NAME [--quick]`; the last line is one JSON object."""
