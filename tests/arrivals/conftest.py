@@ -61,7 +61,7 @@ def moto_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def aws(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def aws(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment of an empty moto, as the SDK reads it."""
     import httpx
 
@@ -74,7 +74,6 @@ def aws(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     httpx.post(f"{moto_url}/moto-api/reset").raise_for_status()
-    return
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 import datetime as dt
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -273,7 +274,7 @@ def test_the_ledger_ends_equal_to_the_bucket_whatever_the_order_of_the_events(
     bucket: dict[str, str] = {}
     events: list[Arrival] = []
     for number, (name, content) in enumerate(history):
-        more = {"sequencer": f"{number:08X}"} if with_sequencer else {}
+        more: dict[str, Any] = {"sequencer": f"{number:08X}"} if with_sequencer else {}
         if content is None:
             bucket.pop(event(name).key, None)
             events.append(event(name, "", number, deleted=True, **more))

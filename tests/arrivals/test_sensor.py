@@ -98,7 +98,7 @@ class Platform:
 def platform(aws: None, empty_ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
     """The flights account of the registry, in moto and the throw-away database."""
     monkeypatch.setenv("DATALAKE_DATABASE_URL", empty_ledger_url)
-    caches = [settings.settings, sessions.session, sessions._platform_sts, sensor_module._queue_url]
+    caches: list[Any] = [settings.settings, sessions.session, sessions._platform_sts, sensor_module._queue_url]
     for cache in caches:
         cache.cache_clear()
     account = registry.registry().account("flights")
