@@ -53,15 +53,14 @@ def literals(texts: Sequence[str]) -> str:
 
 
 def cast(column: Column, text: str) -> str:
-    """The typed value of the SQL expression `text`, NULL where it is no such value (and where it is NULL)."""
+    """The SQL expression `text` as the column's type, NULL where it is no such value; `accepted` has the last word."""
     kind = column.type.kind
     if kind in ("smallint", "int", "bigint"):
         return _cast_if(text, INTEGER_PATTERN, column.type.duckdb)
     if kind == "decimal":
         return _cast_if(text, NUMBER_PATTERN, column.type.duckdb)
     if kind in ("real", "double"):
-        value = _cast_if(text, NUMBER_PATTERN, column.type.duckdb)
-        return f"CASE WHEN isfinite({value}) THEN {value} END"  # an overflow casts to infinity
+        return _cast_if(text, NUMBER_PATTERN, column.type.duckdb)
     if kind == "boolean":
         words = " ".join(
             f"WHEN {literal(word)} THEN {truth}"
@@ -71,7 +70,7 @@ def cast(column: Column, text: str) -> str:
         return f"CASE lower(trim({text})) {words} END"
     if kind == "varchar":
         return f"CASE WHEN strlen({text}) <= {column.type.max_bytes} THEN {text} END"
-    return _in_calendar(_moment(column, text))
+    return _moment(column, text)
 
 
 def _cast_if(text: str, pattern: str, duckdb_type: str) -> str:
@@ -96,9 +95,14 @@ def _moment(column: Column, text: str) -> str:
     return f"CAST(try_strptime({text}, {literal(column.format)}) AS {duckdb_type})"
 
 
-def _in_calendar(value: str) -> str:
-    """Years 1 to 9999: what every reader of the lake can hold; rules out infinity and years before Christ."""
-    return f"CASE WHEN year({value}) BETWEEN 1 AND 9999 THEN {value} END"
+def accepted(column: Column, value: str) -> str:
+    """`value` of the column's type if the lake takes it, else NULL; a step of its own so that each cast runs once."""
+    if column.type.kind in ("real", "double"):
+        return f"CASE WHEN isfinite({value}) THEN {value} END"  # an overflow casts to infinity
+    if column.type.kind in ("date", "timestamp"):
+        # What every reader of the lake can hold; rules out infinity and years before Christ.
+        return f"CASE WHEN year({value}) BETWEEN 1 AND 9999 THEN {value} END"
+    return value
 
 
 def reason(column: Column) -> str:
@@ -135,8 +139,9 @@ def compile_staging(
         (column, f"n{position[column.from_]}" if column.from_ in position else "NULL::VARCHAR", f"t{number}")
         for number, column in enumerate(spec.columns)
     ]
-    values = [f"{cast(column, text)} AS {value}" for column, text, value in inputs]
-    values.append(f"{_rescued(spec, header)} AS rescued")
+    casts = [f"{cast(column, text)} AS v{number}" for number, (column, text, _) in enumerate(inputs)]
+    casts.append(f"{_rescued(spec, header)} AS rescued")
+    values = [f"{accepted(column, f'v{number}')} AS {value}" for number, (column, _, value) in enumerate(inputs)]
     failures = [
         (condition, _failure(column.to, why, text))
         for column, text, value in inputs
@@ -167,7 +172,8 @@ SELECT {", ".join(value for _, _, value in inputs)}, rescued,
        {newlines} AS newlines, file_index
 FROM (SELECT *, {bad} AS bad
 FROM (SELECT *, {", ".join(values)}
-FROM (SELECT *, {", ".join(texts)}, file_index FROM {source})))""",
+FROM (SELECT *, {", ".join(casts)}
+FROM (SELECT *, {", ".join(texts)}, file_index FROM {source}))))""",
     )
 
 

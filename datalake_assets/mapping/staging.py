@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import duckdb
 
 MAX_RECORD_BYTES = 4 * 1024 * 1024
-BUFFER_BYTES = 8 * MAX_RECORD_BYTES
+MIN_RECORD_BYTES = 64 * 1024
+RECORDS_PER_BUFFER = 8
 # Never in a file: nulls are decided in SQL, so that the quarantine shows each value as it was written.
 _NO_NULL_TEXT = "\x1a\x1fnull\x1f\x1a"
 
@@ -112,11 +113,13 @@ def _reader(spec: MappingSpec, batch: Sequence[PreparedFile]) -> str:
     source = spec.source
     columns = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(len(batch[0].header)))
     escape = source.quote if source.escape is None else source.escape
+    # Small files get small buffers: there is one for each file that is open.
+    record = min(MAX_RECORD_BYTES, max(max(file.path.stat().st_size for file in batch) + 1, MIN_RECORD_BYTES))
     return (
         f"read_csv([{literals([str(file.path) for file in batch])}], columns = {{{columns}}}, "
         f"auto_detect = false, header = true, delim = {literal(source.delimiter)}, quote = {literal(source.quote)}, "
         f"escape = {literal(escape)}, nullstr = {literal(_NO_NULL_TEXT)}, strict_mode = true, null_padding = false, "
-        f"compression = 'none', max_line_size = {MAX_RECORD_BYTES}, buffer_size = {BUFFER_BYTES}, "
+        f"compression = 'none', max_line_size = {record}, buffer_size = {record * RECORDS_PER_BUFFER}, "
         f"store_rejects = true, rejects_table = 'rejects', rejects_scan = 'reject_scans', "
         f"rejects_limit = 0, rejects_line_size_limit = {MAX_RECORD_BYTES})"
     )
