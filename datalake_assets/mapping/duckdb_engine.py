@@ -118,11 +118,11 @@ def _connect(work: Path, memory_limit: str, threads: int | None) -> "duckdb.Duck
 
 
 def _batches(files: Sequence[PreparedFile]) -> Iterator[list[PreparedFile]]:
-    """Files with the same header, in their order, up to a number of files and bytes at once."""
-    by_header: dict[tuple[str, ...], list[PreparedFile]] = {}
+    """Files with the same header and line end, in their order, up to a number of files and bytes at once."""
+    alike: dict[tuple[tuple[str, ...], str], list[PreparedFile]] = {}
     for file in files:
-        by_header.setdefault(file.header, []).append(file)
-    for same in by_header.values():
+        alike.setdefault((file.header, file.line_end), []).append(file)
+    for same in alike.values():
         batch: list[PreparedFile] = []
         size = 0
         for file in same:

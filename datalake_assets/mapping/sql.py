@@ -128,7 +128,7 @@ def compile_staging(
         header: names of the raw columns in the order of the file, already stripped and checked.
         source: SQL of a table expression with text columns c0 … and `file_index`.
         restore: pairs (placeholder, text) to replace within every value.
-        count_newlines: the characters that end lines, to count them within the values of each row.
+        count_newlines: the character that ends lines, to count it within the values of each row.
         check_nul: put rows with NUL bytes in a text aside; no warehouse can hold them.
     """
     raw_columns = tuple(f"c{number}" for number in range(len(header)))
@@ -155,11 +155,8 @@ def compile_staging(
     raw = ", ".join(f"{literal(key)}, {c}" for key, c in zip(_json_keys(header), raw_columns, strict=True))
     newlines = "0"
     if count_newlines is not None:
-        newlines = " + ".join(
-            f"coalesce(length({c}) - length(replace({c}, chr({ord(character)}), '')), 0)"
-            for c in raw_columns
-            for character in count_newlines
-        )
+        end = f"chr({ord(count_newlines)})"
+        newlines = " + ".join(f"coalesce(length({c}) - length(replace({c}, {end}, '')), 0)" for c in raw_columns)
     if restore:
         restored = ", ".join(f"{_restore(c, restore)} AS {c}" for c in raw_columns)
         source = f"(SELECT {restored}, file_index FROM {source})"

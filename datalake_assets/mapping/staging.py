@@ -54,20 +54,19 @@ def stage(
     *,
     count_newlines: bool = False,
 ) -> None:
-    """Fill the tables `staged` and `broken` from files that have the same header.
+    """Fill the tables `staged` and `broken` from files that have the same header and line end.
 
     Raises:
         duckdb.InvalidInputException: the parser gave up on a file as a whole, for example on its line ends.
     """
     for table in ("rejects", "reject_scans"):
         connection.execute(f"DROP TABLE IF EXISTS {table}")
-    # Files are never empty here, so one character that ends lines serves a whole batch unless kinds are mixed.
     query = compile_staging(
         spec,
         batch[0].header,
         _reader(spec, batch),
         restore=_placeholders(batch),
-        count_newlines=_line_ends(batch) if count_newlines else None,
+        count_newlines=batch[0].line_end if count_newlines else None,
         check_nul=any(file.has_nul for file in batch),
     )
     create = f"CREATE OR REPLACE TABLE staged AS {query.sql}"
@@ -75,7 +74,7 @@ def stage(
     connection.execute(create)
     raw = f"trim(csv_line, {literal(chr(10) + chr(13))})"
     restored = f"replace(any_value({raw}), {literal(CARRIAGE_RETURN)}, chr(13))"
-    newlines = " + ".join(f"length(raw) - length(replace(raw, chr({ord(end)}), ''))" for end in _line_ends(batch))
+    newlines = f"length(raw) - length(replace(raw, chr({ord(batch[0].line_end)}), ''))"
     paths = ", ".join(f"({number}, {literal(str(file.path))})" for number, file in enumerate(batch))
     # One record can be rejected for several reasons.
     connection.execute(f"""
@@ -129,10 +128,6 @@ def _placeholders(batch: Sequence[PreparedFile]) -> list[tuple[str, str]]:
     if not any(file.is_rewritten for file in batch):
         return []
     return [(batch[0].blank_line, ""), (CARRIAGE_RETURN, "\r")]
-
-
-def _line_ends(batch: Sequence[PreparedFile]) -> str:
-    return "".join(sorted({file.line_end for file in batch}))
 
 
 def account(

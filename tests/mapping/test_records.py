@@ -61,6 +61,13 @@ def test_line_breaks_of_another_kind_within_quotes_stay_as_they_are(tmp_path: Pa
     assert mapped.good_rows == [2, 4, 2, 4]
 
 
+def test_files_with_different_line_ends_do_not_disturb_each_other(tmp_path: Path) -> None:
+    files = {"cr.csv": b'a,b,c\r1,"x\ry",3\r4\r', "lf.csv": b'a,b,c\n1,x\ry,"p\nq"\n4\n'}
+    mapped = run_mapping(build_spec(*THREE), files, tmp_path)
+    assert mapped.values("b") == ["x\ry", "x\ry"]
+    assert mapped.bad_rows == [4, 4]
+
+
 @pytest.mark.parametrize(
     ("content", "rows"),
     [
