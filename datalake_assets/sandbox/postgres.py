@@ -61,18 +61,16 @@ class Postgres:
         """SQLAlchemy URL of one of `DATABASES` as its owner."""
         return f"postgresql+psycopg2://{database}:{quote(self.passwords[database])}@{LOCALHOST}:{self.port}/{database}"
 
+    def superuser_settings(self, database: str) -> dict[str, Any]:
+        """What psycopg2 needs to connect as the superuser."""
+        password = self.passwords[SUPERUSER]
+        return {"host": LOCALHOST, "port": self.port, "user": SUPERUSER, "password": password, "dbname": database}
+
     def connect(self, database: str = SUPERUSER) -> "connection":
         """A connection as the superuser, in autocommit."""
         import psycopg2
 
-        opened = psycopg2.connect(
-            host=LOCALHOST,
-            port=self.port,
-            user=SUPERUSER,
-            password=self.passwords[SUPERUSER],
-            dbname=database,
-            connect_timeout=5,
-        )
+        opened = psycopg2.connect(**self.superuser_settings(database), connect_timeout=5)
         opened.autocommit = True
         return opened
 

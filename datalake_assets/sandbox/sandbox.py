@@ -8,6 +8,7 @@ The two rows run at the same time. All processes are children of the one that ho
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -63,6 +64,7 @@ class Sandbox:
         self._children: dict[str, ChildProcess] = {}
         self._postgres: Postgres | None = None
         self._provisioning = ""
+        self._is_imported = threading.Event()
 
     def __enter__(self) -> "Sandbox":
         self.start()
@@ -100,12 +102,19 @@ class Sandbox:
         self._ports = dict(self._wanted_ports or self.state.ports() or ports_from(DEFAULT_PORT_BASE))
         require_free((SERVICES[name], port) for name, port in self._ports.items())
         self._write_running(is_ready=False)
+        import psycopg2  # noqa: F401 - before the threads, see below
+
         self._inbox = Inbox(self._ports["inbox"], self.state.inbox_file, self._echo)
         self._inbox.start()
         with ThreadPoolExecutor(2) as pool:
             started = [pool.submit(self._start_databases), pool.submit(self._start_aws)]
-            # What the two need later takes its time to import; they are waiting for other processes now.
-            _import_early()
+            # What they need later takes its time to import; they are waiting for other processes now. All of it in
+            # this thread: two that import modules which import each other in a circle can meet half-made ones.
+            try:
+                import alembic.command
+                import sqlalchemy.dialects.postgresql.psycopg2  # noqa: F401
+            finally:
+                self._is_imported.set()
             for each in started:
                 each.result()
         self.state.write_environment(self.environment())
@@ -116,10 +125,12 @@ class Sandbox:
         self._postgres, child = start_postgres(self.supervisor, self.state, self._ports["postgres"])
         self._children["postgres"] = child
         gateway = self._start_gateway()
-        # Its imports take their time, and the gateway's own go on beside them.
+        self._is_imported.wait()
         from datalake_assets.database.migrate import migrate
+        from datalake_assets.sandbox.redshift.bootstrap import install
 
         migrate(self._postgres.url("platform"))
+        install(self._postgres.superuser_settings("warehouse"))
         self.supervisor.wait_ready(gateway, lambda: is_listening(self._ports["redshift"]))
 
     def _start_gateway(self) -> ChildProcess:

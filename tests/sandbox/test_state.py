@@ -112,7 +112,7 @@ def test_a_process_number_that_another_program_has_now_is_not_taken_for_ours(sta
 
 def test_the_process_that_has_a_port_is_named() -> None:
     (port,) = free_ports(1)
-    script = f"import socket, time; s = socket.create_server(('127.0.0.1', {port})); print('up', flush=True); time.sleep(600)"
+    script = f"import socket; s = socket.create_server(('127.0.0.1', {port})); print('up', flush=True); s.accept()"
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()

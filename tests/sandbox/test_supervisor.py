@@ -34,7 +34,8 @@ from datalake_assets.sandbox.supervisor import Supervisor
 supervisor = Supervisor()
 log = Path(sys.argv[1])
 # From a thread that ends at once: that must not end the child.
-starting = threading.Thread(target=supervisor.start, args=("child", [sys.executable, "-c", {CHILD!r}]), kwargs={{"log_file": log}})
+arguments = ("child", [sys.executable, "-c", {CHILD!r}])
+starting = threading.Thread(target=supervisor.start, args=arguments, kwargs={{"log_file": log}})
 starting.start()
 starting.join()
 print("started", flush=True)
@@ -64,7 +65,7 @@ def test_all_descendants_end_when_the_parent_is_killed(tmp_path: Path, number: s
         assert len(descendants) == 3  # the guard, the child, the grandchild
         parent.send_signal(number)
         parent.wait()
-        gone, alive = psutil.wait_procs(descendants, timeout=20)
+        _, alive = psutil.wait_procs(descendants, timeout=20)
     assert not alive
 
 
@@ -89,7 +90,7 @@ def test_a_child_whose_guard_is_killed_ends_too(tmp_path: Path) -> None:
         assert _wait(lambda: _says(log, "up"))
         command = psutil.Process(child.pid).children()
         os.kill(child.pid, signal.SIGKILL)
-        gone, alive = psutil.wait_procs(command, timeout=20)
+        _, alive = psutil.wait_procs(command, timeout=20)
         assert not alive
         assert supervisor.dead() is child
 
@@ -110,8 +111,8 @@ def test_a_command_that_does_not_exist_is_reported(tmp_path: Path) -> None:
 
 
 def test_a_child_that_is_not_ready_in_time_is_reported(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", "import time; time.sleep(600)"]
     with Supervisor() as supervisor, pytest.raises(Unavailable, match="did not become ready"):
-        argv = [sys.executable, "-c", "import time; time.sleep(600)"]
         supervisor.start("it", argv, log_file=tmp_path / "log", ready=lambda: False, ready_seconds=0.1)
 
 

@@ -3,6 +3,7 @@
 import itertools
 import time
 from typing import Any, Protocol
+from urllib.parse import quote_plus
 
 from moto.core.exceptions import JsonRESTError
 from moto.core.model_instances import model_data
@@ -80,6 +81,7 @@ def _number_the_events() -> None:
     def make_event(event_name: str, bucket: Any, key: Any, notification_id: str) -> dict[str, list[dict[str, Any]]]:
         event = make(event_name, bucket, key, notification_id)
         described = event["Records"][0]["s3"]["object"]
+        described["key"] = quote_plus(key.name, safe="/")  # moto encodes the slashes as well
         described["sequencer"] = f"{next(numbers):018X}"
         if bucket.is_versioned:
             described["versionId"] = key.version_id
