@@ -47,20 +47,24 @@ class Report:
     query: dict[str, Any] = field(default_factory=dict)
 
 
-QUERY_TITLE = "What does the weather do to departures?"
+QUERY_TITLE = "Who kept New Yorkers waiting?"
 QUERY_COLUMNS = {
-    "weather_factor": "weather factor",
-    "weather_bucket": "bucket",
+    "carrier_name": "carrier",
     "flights": "flights",
-    "avg_departure_delay_minutes": "average delay (min)",
-    "departure_delay_above_fair_minutes": "above fair weather (min)",
-    "share_departed_late": "share late",
+    "cancelled": "cancelled",
+    "average_delay": "average delay, min",
+    "late": "late by over 15 min, %",
 }
-QUERY = f"""
-select {", ".join(QUERY_COLUMNS)}
-from marts.weather_delays
-where weather_bucket <> 'unknown'
-order by case weather_factor when 'overall' then 0 else 1 end, weather_factor, weather_bucket
+QUERY = """
+select carrier_name, sum(flights) as flights, sum(cancelled_flights) as cancelled,
+       round(sum(avg_departure_delay_minutes * (flights - cancelled_flights))
+             / nullif(sum(flights - cancelled_flights), 0), 1) as average_delay,
+       round(100 * sum(share_departed_late * (flights - cancelled_flights))
+             / nullif(sum(flights - cancelled_flights), 0), 1) as late
+from marts.daily_delays
+group by carrier_name
+order by average_delay desc
+limit 8
 """.strip()
 
 
@@ -110,7 +114,7 @@ def _land(days: int, report: Report, console: "Console") -> "Watch":
     report.files = landed.files
     console.print(
         f"[green]✓[/] landed {landed.files} files in s3://{account.account.raw_bucket} "
-        f"[dim]{report.seconds['land']:.1f} s[/]; from here on everything happens by itself"
+        f"[dim]{report.seconds['land']:.1f} s[/]\nFrom here on everything happens by itself:"
     )
     return build_watch("flights", landed.keys)
 
@@ -192,22 +196,26 @@ def _show(report: Report, console: "Console", state: Path) -> None:
     table = Table(title="What was built", title_justify="left", title_style="bold", show_footer=True)
     names = ("files", "partitions", "rows_in", "rows_published", "rows_quarantined", "redshift_rows")
     totals = {name: getattr(report, name) for name in names}
-    table.add_column("table", footer="total")
-    for name in names:
-        table.add_column(name.replace("_", " "), justify="right", footer=f"{totals[name]:,}")
+    table.add_column("table", footer="total", no_wrap=True)
+    headings = ("files", "parti-\ntions", "rows\nin", "rows pub-\nlished", "rows set\naside", "Redshift\nrows")
+    for name, heading in zip(names, headings, strict=True):
+        table.add_column(heading, justify="right", footer=f"{totals[name]:,}", no_wrap=True)
     for row in report.tables:
         table.add_row(row["table"], *[f"{row[name]:,}" for name in names])
     console.print()
     console.print(table)
-    stages = "  ".join(f"{name} {value:.1f}" for name, value in report.seconds.items())
-    console.print(f"{report.dbt_models} dbt models, {report.runs} runs; seconds: {stages}\n")
+    stages = ", ".join(f"{name} {value:.1f}" for name, value in report.seconds.items())
+    console.print(f"{report.dbt_models} dbt models, {report.runs} runs. Seconds: {stages}.\n", soft_wrap=True)
     answer = Table(title=report.query["title"], title_justify="left", title_style="bold")
     for column, heading in QUERY_COLUMNS.items():
-        answer.add_column(heading, justify="left" if column.startswith("weather") else "right")
+        answer.add_column(heading, justify="left" if column == "carrier_name" else "right")
     for values in report.query["rows"]:
         answer.add_row(*["" if value is None else str(value) for value in values])
     console.print(answer)
     console.print("\nNext:")
-    console.print(f"  .venv/bin/datalake dev --state {state}   [dim]look at all of this in the Dagster UI[/]")
-    console.print("  make demo DAYS=365                         [dim]the whole year[/]")
-    console.print("  make dev                                   [dim]a platform of your own, until Ctrl-C[/]")
+    for command, purpose in (
+        (f".venv/bin/datalake dev --state {state}", "all of this in the Dagster UI"),
+        ("make demo DAYS=365", "the whole year"),
+        ("make dev", "a platform of your own, until Ctrl-C"),
+    ):
+        console.print(f"  {command:42} [dim]{purpose}[/]")

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,6 +52,7 @@ def ingest(
         is_retry: keep what an earlier attempt of the same run has published from the same objects.
     """
     lake = _Lake(pipeline, run_id)
+    load = to_warehouse and pipeline.warehouse is not None
     for start in range(0, len(partitions), BATCH):
         batch = partitions[start : start + BATCH]
         published: list[Published] = []
@@ -60,8 +61,14 @@ def ingest(
                 published.append(outcome)
             if to_lake or isinstance(outcome, Failed):
                 yield outcome
-        if to_warehouse:
-            yield from load_published(pipeline, published, run_id)
+        arrived = {each.partition for each in published}
+        for result in load_published(pipeline, published, run_id) if load else ():
+            if isinstance(result, Failed):
+                # Not done: the ledger keeps the partition as work, and the arrival sensor asks again.
+                arrived.discard(result.partition)
+            yield result
+        if to_lake:
+            lake.mark_done(each for each in published if each.partition in arrived)
 
 
 class _Lake:
@@ -74,6 +81,7 @@ class _Lake:
         self._s3 = self._account.client("s3")
         self._tables = PipelineTables(pipeline, self._account, run_id)
         self._ledger = Ledger()
+        self._seen: dict[str, tuple[Sequence[RawObject], int]] = {}
 
     def recompute(self, partitions: Sequence[str], *, keep: bool) -> Iterator[Published | Failed]:
         """Publish partitions anew; with `keep`, not those that this run has published from the same objects."""
@@ -135,7 +143,7 @@ class _Lake:
             if switch.error:
                 yield Failed(source.partition, switch.error, source.counts, source.reasons)
                 continue
-            self._mark(manifest, source.objects, begun_seq)
+            self._seen[source.partition] = (source.objects, begun_seq)
             yield published_outcome(
                 self._tables.lake,
                 manifest,
@@ -160,7 +168,7 @@ class _Lake:
             manifest = self._manifest(partition, current.version_id)
             listed = list_partition(self._s3, bucket, self._pipeline.pattern, partition)
             if {(raw.key, raw.etag) for raw in listed} == {(raw.key, raw.etag) for raw in manifest.inputs}:
-                self._mark(manifest, listed, begun_seq)
+                self._seen[partition] = (listed, begun_seq)
                 yield published_outcome(self._tables.lake, manifest, reused=True)
 
     def as_published(self, partitions: Sequence[str]) -> Iterator[Published | Failed]:
@@ -187,11 +195,14 @@ class _Lake:
     def _manifest(self, partition: str, version: str) -> Manifest:
         return read_manifest(self._s3, self._account.account.lake_bucket, self._pipeline.name, partition, version)
 
-    def _mark(self, manifest: Manifest, objects: Sequence[RawObject], begun_seq: int) -> None:
-        self._ledger.mark_published(
-            self._pipeline.source_id,
-            manifest.version.partition,
-            objects=objects,
-            version=manifest.version.id,
-            begun_seq=begun_seq,
-        )
+    def mark_done(self, published: Iterable[Published]) -> None:
+        """Tell the ledger which objects each partition was made of; what came since keeps it as work.
+
+        Raises:
+            Unavailable: the platform database does not answer; the partitions are computed again, to the same result.
+        """
+        for each in published:
+            objects, begun_seq = self._seen.pop(each.partition)
+            self._ledger.mark_published(
+                self._pipeline.source_id, each.partition, objects=objects, version=each.version, begun_seq=begun_seq
+            )

@@ -66,11 +66,22 @@ class Postgres:
         password = self.passwords[SUPERUSER]
         return {"host": LOCALHOST, "port": self.port, "user": SUPERUSER, "password": password, "dbname": database}
 
-    def connect(self, database: str = SUPERUSER) -> "connection":
+    def settings(self, database: str = SUPERUSER) -> dict[str, Any]:
+        """What `psycopg2.connect` needs to enter a database as the superuser."""
+        return {
+            "host": LOCALHOST,
+            "port": self.port,
+            "user": SUPERUSER,
+            "password": self.passwords[SUPERUSER],
+            "dbname": database,
+            "connect_timeout": 5,
+        }
+
+    def connect(self) -> "connection":
         """A connection as the superuser, in autocommit."""
         import psycopg2
 
-        opened = psycopg2.connect(**self.superuser_settings(database), connect_timeout=5)
+        opened = psycopg2.connect(**self.settings())
         opened.autocommit = True
         return opened
 

@@ -30,6 +30,7 @@ from datalake_assets.sandbox.ports import (
 )
 from datalake_assets.sandbox.postgres import Postgres, start_postgres
 from datalake_assets.sandbox.processes import birth, wait_for_leftovers
+from datalake_assets.sandbox.redshift.bootstrap import install
 from datalake_assets.sandbox.state import StateFolder, full_disk_explained
 from datalake_assets.sandbox.supervisor import ChildProcess, Supervisor
 
@@ -111,7 +112,7 @@ class Sandbox:
             # What they need later takes its time to import; they are waiting for other processes now. All of it in
             # this thread: two that import modules which import each other in a circle can meet half-made ones.
             try:
-                import alembic.command
+                import alembic.command  # noqa: F401
                 import sqlalchemy.dialects.postgresql.psycopg2  # noqa: F401
             finally:
                 self._is_imported.set()
@@ -125,6 +126,7 @@ class Sandbox:
         self._postgres, child = start_postgres(self.supervisor, self.state, self._ports["postgres"])
         self._children["postgres"] = child
         gateway = self._start_gateway()
+        install(self._postgres.settings("warehouse"))
         self._is_imported.wait()
         from datalake_assets.database.migrate import migrate
         from datalake_assets.sandbox.redshift.bootstrap import install
