@@ -127,12 +127,11 @@ class Sandbox:
         self._children["postgres"] = child
         gateway = self._start_gateway()
         install(self._postgres.settings("warehouse"))
+        install(self._postgres.superuser_settings("warehouse"))
         self._is_imported.wait()
         from datalake_assets.database.migrate import migrate
-        from datalake_assets.sandbox.redshift.bootstrap import install
 
         migrate(self._postgres.url("platform"))
-        install(self._postgres.superuser_settings("warehouse"))
         self.supervisor.wait_ready(gateway, lambda: is_listening(self._ports["redshift"]))
 
     def _start_gateway(self) -> ChildProcess:

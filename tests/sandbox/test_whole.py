@@ -16,6 +16,7 @@ import boto3
 import psutil
 import psycopg2
 import pytest
+import redshift_connector
 from botocore.exceptions import ClientError
 
 from datalake_assets.accounts.registry import registry
@@ -111,6 +112,21 @@ def test_the_settings_are_complete_and_the_databases_answer(sandbox: Sandbox) ->
         with closing(psycopg2.connect(url.replace("+psycopg2", ""))) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT current_database(), current_user")
             assert cursor.fetchone() == (name, name)
+
+
+def test_the_real_driver_reaches_the_warehouse_with_the_secret(sandbox: Sandbox) -> None:
+    secret = warehouse_secret("analytics")
+    connection = redshift_connector.connect(
+        host=secret.host,
+        port=secret.port,
+        database=secret.dbname,
+        user=secret.username,
+        password=secret.password.get_secret_value(),
+        ssl=secret.ssl,
+    )
+    with closing(connection), connection.cursor() as cursor:
+        cursor.execute("SELECT dateadd(day, 1, '2013-01-31'::date)")
+        assert str(cursor.fetchone()[0])[:10] == "2013-02-01"
 
 
 def test_a_second_sandbox_on_the_same_folder_is_refused_and_harms_nothing(sandbox: Sandbox) -> None:
