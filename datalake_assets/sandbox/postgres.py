@@ -61,11 +61,6 @@ class Postgres:
         """SQLAlchemy URL of one of `DATABASES` as its owner."""
         return f"postgresql+psycopg2://{database}:{quote(self.passwords[database])}@{LOCALHOST}:{self.port}/{database}"
 
-    def superuser_settings(self, database: str) -> dict[str, Any]:
-        """What psycopg2 needs to connect as the superuser."""
-        password = self.passwords[SUPERUSER]
-        return {"host": LOCALHOST, "port": self.port, "user": SUPERUSER, "password": password, "dbname": database}
-
     def settings(self, database: str = SUPERUSER) -> dict[str, Any]:
         """What `psycopg2.connect` needs to enter a database as the superuser."""
         return {

@@ -127,7 +127,6 @@ class Sandbox:
         self._children["postgres"] = child
         gateway = self._start_gateway()
         install(self._postgres.settings("warehouse"))
-        install(self._postgres.superuser_settings("warehouse"))
         self._is_imported.wait()
         from datalake_assets.database.migrate import migrate
 
