@@ -76,7 +76,7 @@ class Postgres:
         """A connection as the superuser, in autocommit."""
         import psycopg2
 
-        opened = psycopg2.connect(**self.settings())
+        opened: connection = psycopg2.connect(**self.settings())
         opened.autocommit = True
         return opened
 
