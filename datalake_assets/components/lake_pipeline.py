@@ -117,7 +117,7 @@ def build_pipeline_definitions(location: str, spec: PipelineSpec) -> dg.Definiti
             dg.AssetCheckSpec(
                 QUARANTINE_CHECK,
                 asset=lake.key,
-                description=f"At most {spec.bad_rows.fail_above:.4g} of the rows of a partition are set aside.",
+                description=f"At most {spec.bad_rows.fail_above * 100:.4g} % of a partition's rows may be set aside.",
             )
         ],
         op_tags={"datalake/owner": spec.owner},

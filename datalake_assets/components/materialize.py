@@ -53,7 +53,7 @@ def _report(context: dg.AssetExecutionContext, pipeline: Pipeline, outcome: Outc
     shown = outcome.partition or pipeline.name
     if isinstance(outcome, Published):
         if outcome.reused:
-            context.log.info(f"{shown}: published by an earlier attempt of this run")
+            context.log.info(f"{shown}: version {outcome.version} is published already")
             return
         counts = outcome.counts
         context.log.info(

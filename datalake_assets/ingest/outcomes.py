@@ -9,7 +9,7 @@ from datalake_assets.errors import PlatformError
 
 @dataclass(frozen=True)
 class Published:
-    """One partition that readers of the lake see now; `reused` if an earlier attempt of this run published it."""
+    """One partition that readers of the lake see now; `reused` if it was published before."""
 
     partition: str
     version: str

@@ -47,7 +47,7 @@ def ingest(
     Args:
         partitions: partition keys; `[UNPARTITIONED]` for a table without partitions.
         run_id: Dagster's run; part of the version's name and of every manifest and ledger row.
-        to_lake: recompute and publish; without it, what is published already is loaded.
+        to_lake: recompute and publish; without it, what readers see already is yielded as `reused`, and loaded.
         to_warehouse: load what is published, if the pipeline has a warehouse table.
         is_retry: keep what an earlier attempt of the same run has published from the same objects.
     """
@@ -59,8 +59,7 @@ def ingest(
         for outcome in lake.recompute(batch, keep=is_retry) if to_lake else lake.as_published(batch):
             if isinstance(outcome, Published):
                 published.append(outcome)
-            if to_lake or isinstance(outcome, Failed):
-                yield outcome
+            yield outcome
         arrived = {each.partition for each in published}
         for result in load_published(pipeline, published, run_id) if load else ():
             if isinstance(result, Failed):
