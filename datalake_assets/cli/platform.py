@@ -76,7 +76,8 @@ def interruptible() -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    signals = (signal.SIGTERM, signal.SIGHUP)
+    # SIGINT too: a shell that starts a command in the background lets it be ignored, and Python then leaves it so.
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.signal(each, interrupt) for each in signals]
     try:
         yield
