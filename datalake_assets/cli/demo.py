@@ -14,6 +14,7 @@ import click
 
 from datalake_assets.errors import PermanentError
 from datalake_assets.names import qualified, quoted
+from datalake_assets.project import PROJECT_ROOT
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from datalake_assets.cli.platform import Platform
     from datalake_assets.cli.progress import Watch
 
-DEFAULT_STATE = Path(".state/demo")
+DEFAULT_STATE = PROJECT_ROOT / ".state" / "demo"
 SECONDS_PER_DAY_LANDED = 2.0
 BASE_DEADLINE_SECONDS = 300.0
 
@@ -75,8 +76,7 @@ limit 8
     "--state",
     type=click.Path(path_type=Path),
     default=DEFAULT_STATE,
-    show_default=True,
-    help="Folder of the demo's sandbox; emptied first.",
+    help="Folder of the demo's sandbox, emptied first. [default: .state/demo in the project]",
 )
 def demo(days: int, json_file: Path | None, state: Path) -> None:
     """Land DAYS of real files and watch them become lake tables, warehouse tables and dbt models."""
@@ -212,9 +212,10 @@ def _show(report: Report, console: "Console", state: Path) -> None:
     for values in report.query["rows"]:
         answer.add_row(*["" if value is None else str(value) for value in values])
     console.print(answer)
+    shown = state.relative_to(Path.cwd()) if state.is_relative_to(Path.cwd()) else state
     console.print("\nNext:")
     for command, purpose in (
-        (f".venv/bin/datalake dev --state {state}", "all of this in the Dagster UI"),
+        (f".venv/bin/datalake dev --state {shown}", "all of this in the Dagster UI"),
         ("make demo DAYS=365", "the whole year"),
         ("make dev", "a platform of your own, until Ctrl-C"),
     ):

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from datalake_assets.sandbox.state import DEFAULT_FOLDER
-
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -23,21 +21,20 @@ SAMPLE_DAYS = 7
 @click.option(
     "--state",
     type=click.Path(path_type=Path),
-    default=Path(DEFAULT_FOLDER),
-    show_default=True,
-    envvar="DATALAKE_STATE",
-    help="Folder that keeps objects, catalog, warehouse and history.",
+    help="The folder that keeps everything. [default: $DATALAKE_STATE, else .state/dev in the project]",
 )
 @click.option("--sample/--no-sample", default=True, help="Land a week of sample files when the sandbox is empty.")
-def dev(port: int, state: Path, sample: bool) -> None:
+def dev(port: int, state: Path | None, sample: bool) -> None:
     """Run the sandbox, Dagster's daemon and the UI; show runs and alerts as they come; end all of it on Ctrl-C."""
     from rich.console import Console
     from rich.markup import escape
 
     from datalake_assets.cli.platform import interruptible, running_platform
+    from datalake_assets.sandbox.background import default_state
     from datalake_assets.sandbox.ports import LOCALHOST, require_free
 
-    console = Console(highlight=False)
+    state = state or default_state()
+    console = Console(highlight=False, soft_wrap=True)
     require_free([("the Dagster UI (choose another with --port)", port)])
     try:
         with (
@@ -52,7 +49,7 @@ def dev(port: int, state: Path, sample: bool) -> None:
             console.print(
                 f"  State        {state}   [dim](kept; `datalake sandbox reset --state {state}` deletes it)[/]"
             )
-            console.print('  Other shell  eval "$(.venv/bin/datalake sandbox env)"')
+            console.print(f'  Other shell  eval "$(.venv/bin/datalake sandbox env --state {state})"', markup=False)
             console.print("  Stop         Ctrl-C\n")
             _follow(platform, console)
     except KeyboardInterrupt:

@@ -14,7 +14,7 @@ state_option = click.option(
     "--state",
     "state_path",
     type=click.Path(path_type=Path, file_okay=False),
-    help="The folder that keeps everything. [default: $DATALAKE_STATE, else .state in the project]",
+    help="The folder that keeps everything. [default: $DATALAKE_STATE, else .state/dev in the project]",
 )
 
 

@@ -73,7 +73,7 @@ def stop_from_outside(state: StateFolder) -> bool:
 
 
 def default_state(environment: dict[str, str] | None = None, start: Path | None = None) -> Path:
-    """`DATALAKE_STATE`, or `.state` in the project that the current folder is part of."""
+    """`DATALAKE_STATE`, or `.state/dev` in the project that the current folder is part of."""
     from datalake_assets.sandbox.state import DEFAULT_FOLDER
 
     variables = os.environ if environment is None else environment

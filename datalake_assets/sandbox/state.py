@@ -1,6 +1,6 @@
 """The sandbox's one folder: what is in it, whose it is, and who uses it now.
 
-.state/
+.state/dev/
   sandbox-state.json     the marker: format, versions, ports; written last, so its absence means half-written
   lock                   held by the one process that runs the sandbox on this folder
   running.json           the processes of the current (or the killed last) run, with their times of birth
@@ -27,8 +27,9 @@ from typing import Any
 from datalake_assets.errors import ConfigurationError, PlatformError, Unavailable
 
 FORMAT = 1
-DEFAULT_FOLDER = ".state"
+DEFAULT_FOLDER = ".state/dev"  # beside .state/demo, the folder of `datalake demo`
 MIN_FREE_BYTES = 1_000_000_000
+DISK_FULL_MESSAGES = ("No space left on device", "database or disk is full")
 PARTIAL_SUFFIX = ".partial"
 OWN_ENTRIES = frozenset(
     {
@@ -216,6 +217,11 @@ class StateFolder:
             ) from error
         self._lock_fd = fd
 
+    @property
+    def is_held(self) -> bool:
+        """True between our own `lock` and `unlock`."""
+        return self._lock_fd is not None
+
     def unlock(self) -> None:
         if self._lock_fd is not None:
             os.close(self._lock_fd)
@@ -304,7 +310,7 @@ def full_disk_explained(path: Path) -> Iterator[None]:
     try:
         yield
     except PlatformError as error:
-        if "No space left on device" not in str(error):
+        if not any(text in str(error) for text in DISK_FULL_MESSAGES):
             raise
         raise _disk_full(path) from error
     except OSError as error:

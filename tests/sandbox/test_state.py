@@ -129,7 +129,7 @@ def test_the_state_folder_is_found_from_anywhere_in_the_project(tmp_path: Path) 
     (tmp_path / "workspace.yaml").touch()
     inner = tmp_path / "a" / "b"
     inner.mkdir(parents=True)
-    assert default_state({}, inner) == tmp_path / ".state"
+    assert default_state({}, inner) == tmp_path / ".state" / "dev"
     assert default_state({"DATALAKE_STATE": "/elsewhere"}, inner) == Path("/elsewhere")
 
 
