@@ -128,9 +128,12 @@ class Sandbox:
         gateway = self._start_gateway()
         install(self._postgres.settings("warehouse"))
         self._is_imported.wait()
+        from datalake_assets.database.engine import engine
         from datalake_assets.database.migrate import migrate
 
-        migrate(self._postgres.url("platform"))
+        url = self._postgres.url("platform")
+        migrate(url)
+        engine(url).dispose()  # this process has no more to do there, and would keep its connections for ever
         self.supervisor.wait_ready(gateway, lambda: is_listening(self._ports["redshift"]))
 
     def _start_gateway(self) -> ChildProcess:
@@ -179,8 +182,9 @@ class Sandbox:
             self._inbox.stop()
             self._inbox = None
         self._children.clear()
-        self.state.clear_running()
-        self.state.unlock()
+        if self.state.is_held:
+            self.state.clear_running()
+            self.state.unlock()
 
     def check(self) -> None:
         """Raise `Unavailable`, with its last words, if a server has ended by itself."""
