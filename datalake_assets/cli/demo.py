@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from datalake_assets.cli.platform import Platform
     from datalake_assets.cli.progress import Watch
+    from datalake_assets.sandbox.state import StateFolder
 
 DEFAULT_STATE = PROJECT_ROOT / ".state" / "demo"
 SECONDS_PER_DAY_LANDED = 2.0
@@ -87,7 +88,7 @@ def demo(days: int, json_file: Path | None, state: Path) -> None:
 
     console = Console(highlight=False)
     begin = time.monotonic()
-    StateFolder(state).delete()
+    _empty(StateFolder(state))
     try:
         with interruptible(), running_platform(state, console, free_ports=True) as platform:
             report = Report(seconds={"start": round(time.monotonic() - begin, 1)})
@@ -100,6 +101,14 @@ def demo(days: int, json_file: Path | None, state: Path) -> None:
     _show(report, console, state)
     if json_file:
         json_file.write_text(json.dumps(asdict(report), indent=2, default=str) + "\n", encoding="utf-8")
+
+
+def _empty(folder: "StateFolder") -> None:
+    """Delete what an earlier demo left, unless somebody is looking at it."""
+    if folder.path.is_dir():
+        folder.lock()
+        folder.unlock()
+    folder.delete()
 
 
 def _land(days: int, report: Report, console: "Console") -> "Watch":
