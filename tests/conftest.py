@@ -35,6 +35,8 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Sandbox]":
         _replace_environment(running.environment())
         forget_accounts()
         yield running
+    # Root's database may live outside of pytest's folder, which would not be cleaned up with it.
+    running.state.delete()
     _replace_environment(before)
     forget_accounts()
 

@@ -124,10 +124,17 @@ def _make_elsewhere(user: User) -> Path:
 
 
 def _copy_programs(source: Path, target: Path) -> Path:
+    """Copy the wheel's programs, in the wheel's own layout: they find their libraries beside the package's folder."""
+    package = source.parent
+    libraries = package.with_name(f"{package.name}.libs")
+    copy = target / package.name / source.name
     if not (target / "complete").exists():
         shutil.rmtree(target, ignore_errors=True)
         for part in ("bin", "lib", "share"):
-            shutil.copytree(source / part, target / part, symlinks=True)
-        target.chmod(0o755)
+            shutil.copytree(source / part, copy / part, symlinks=True)
+        if libraries.is_dir():
+            shutil.copytree(libraries, target / libraries.name, symlinks=True)
+        for folder in (target, copy.parent, copy):
+            folder.chmod(0o755)
         (target / "complete").touch()
-    return target
+    return copy
