@@ -196,8 +196,10 @@ class Session:
     async def _statement(self, kind: bytes, size: int) -> None:
         """Read a Parse or a Query, translate its SQL and send what it became."""
         if size > _MESSAGE_LIMIT_BYTES:
-            await self._skip(size)
-            body = b"\0\0\0\0" if kind == b"P" else b"\0"
+            # The name is kept, the statement is not: the client goes on to describe it by its name.
+            piece = await self.reader.readexactly(_PIECE_BYTES)
+            await self._skip(size - len(piece))
+            body = piece[: piece.index(b"\0") + 1] + b"\0\0\0" if kind == b"P" else b"\0"
         else:
             body = await self.reader.readexactly(size)
         (name, text), position = wire.c_strings(body, 2) if kind == b"P" else ([b"", body.rstrip(b"\0")], size)
