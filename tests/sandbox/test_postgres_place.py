@@ -1,6 +1,7 @@
 """Where the cluster is: inside the state folder, or elsewhere when the borrowed user cannot get there."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -48,5 +49,6 @@ def test_programs_that_the_user_cannot_reach_are_copied_and_run(
     monkeypatch.setattr(postgres_place, "can_reach", lambda path, user: False)
     place = find_place(tmp_path)
     assert place.install.is_relative_to(place.data.parent)
-    assert os.popen(f"{place.install / 'bin' / 'postgres'} --version").read().startswith("postgres (PostgreSQL) 18")
+    done = subprocess.run([place.install / "bin" / "postgres", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("postgres (PostgreSQL) 18")
     assert isinstance(place.user, User)
