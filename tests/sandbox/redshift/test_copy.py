@@ -49,7 +49,10 @@ def test_a_manifest_is_loaded_inside_the_clients_transaction(connect, cursor, la
     assert rows_of(cursor, f"select count(*) from {table}") == [[0]]
     connection.commit()
     assert rows_of(cursor, f"select a from {table} order by a") == [[1], [2], [None]]
-    loaded = rows_of(cursor, f"select data_source, loaded_rows, source_file_count from sys_load_history where table_name like '%{table[:9]}%'")
+    loaded = rows_of(
+        cursor,
+        f"select data_source, loaded_rows, source_file_count from sys_load_history where table_name like '%{table[:9]}%'",
+    )
     assert loaded == [[manifest, 3, 2]]
 
 
@@ -60,7 +63,9 @@ def test_a_rollback_undoes_a_copy_and_a_table_made_in_the_same_transaction_can_b
     work.execute(f"create table {schema}.made (a bigint)")
     work.execute(f"copy {schema}.made from '{lake.url(schema)}/new/' {ROLE} parquet")
     work.execute("create temp table staging (a bigint)")
-    work.execute(f"copy staging (a) from '{lake.url(schema)}/new/' iam_role default format parquet statupdate off compupdate off")
+    work.execute(
+        f"copy staging (a) from '{lake.url(schema)}/new/' iam_role default format parquet statupdate off compupdate off"
+    )
     assert rows_of(work, f"select * from {schema}.made union all select * from staging") == [[7], [7]]
     connection.rollback()
     assert rows_of(cursor, f"select count(*) from svv_tables where table_schema = '{schema}'") == [[0]]
@@ -73,7 +78,7 @@ def test_every_type_arrives_as_it_is(cursor, lake, schema):
             day date, moment timestamp, zoned timestamptz, name varchar(300), code char(3), tree super, raw varbyte
         )
     """)
-    nasty = 'comma, "quote", \'apostrophe\'\n\\.\n\\N tab\t emoji 🦉 back\\slash\r\nend'
+    nasty = "comma, \"quote\", 'apostrophe'\n\\.\n\\N tab\t emoji 🦉 back\\slash\r\nend"
     moment = dt.datetime(2013, 1, 1, 23, 59, 59, 999999)
     data = pa.table(
         {
@@ -107,13 +112,15 @@ def test_every_type_arrives_as_it_is(cursor, lake, schema):
     assert third[3:6] == [Decimal("-0.0001"), float("inf"), 1e-300]
     assert third[7] == dt.date(1, 1, 1)
     assert third[10] == ""
-    assert rows_of(cursor, f"select encode(raw, 'hex') from {schema}.t where big = -7 or big > 0 order by big desc") == [["00ff"], [""]]
+    assert rows_of(
+        cursor, f"select encode(raw, 'hex') from {schema}.t where big = -7 or big > 0 order by big desc"
+    ) == [["00ff"], [""]]
 
 
 def test_a_column_list_names_the_columns_in_the_order_of_the_file(cursor, lake, schema):
     cursor.execute(f'create table {schema}.t (a bigint, "Select" varchar(10), c int default 5)')
     lake.put_parquet(f"{schema}/a.parquet", pa.table({"x": ["v"], "y": pa.array([1], pa.int64())}))
-    cursor.execute(f'copy {schema}.t ("Select", a) from \'{lake.url(schema)}/a\' {ROLE} parquet')
+    cursor.execute(f"copy {schema}.t (\"Select\", a) from '{lake.url(schema)}/a' {ROLE} parquet")
     assert rows_of(cursor, f"select * from {schema}.t") == [[1, "v", 5]]
 
 
@@ -129,7 +136,10 @@ def test_empty_and_hidden_objects_under_a_prefix_are_skipped(cursor, lake, table
 def test_a_file_that_does_not_fit_is_refused_and_the_error_outlives_the_rollback(connect, cursor, lake, schema):
     cursor.execute(f"create table {schema}.t (a int, b varchar(4))")
     cases = {
-        "columns": (numbers(1), "Unmatched number of columns between table and file. Table columns: 2, Data columns: 1"),
+        "columns": (
+            numbers(1),
+            "Unmatched number of columns between table and file. Table columns: 2, Data columns: 1",
+        ),
         "types": (
             pa.table({"a": pa.array([1], pa.int64()), "b": ["x"]}),
             "has an incompatible Parquet schema for column",
@@ -150,7 +160,9 @@ def test_a_file_that_does_not_fit_is_refused_and_the_error_outlives_the_rollback
         assert failure_of(work, "select 1")["C"] == "25P02"
         connection.rollback()
         assert rows_of(work, "select 1") == [[1]]
-        (reason,) = rows_of(cursor, f"select error_message from sys_load_error_detail where file_name like '%{schema}/{name}%'")
+        (reason,) = rows_of(
+            cursor, f"select error_message from sys_load_error_detail where file_name like '%{schema}/{name}%'"
+        )
         assert expected in reason[0]
     assert rows_of(cursor, f"select count(*) from stl_load_errors where filename like '%{schema}/%'") == [[3]]
     assert rows_of(cursor, f"select count(*) from {schema}.t") == [[0]]
@@ -212,7 +224,9 @@ def test_what_does_not_exist_is_named(cursor, lake, table, schema):
     assert rows_of(cursor, "select 1") == [[1]]
 
 
-def test_an_s3_that_does_not_answer_is_said_and_the_connection_stays_usable(postgres, lake, cursor, table, connect, monkeypatch):
+def test_an_s3_that_does_not_answer_is_said_and_the_connection_stays_usable(
+    postgres, lake, cursor, table, connect, monkeypatch
+):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     with Gateway(postgres_host="127.0.0.1", postgres_port=postgres.port) as lonely:
         connection = connect(port=lonely.port)

@@ -19,7 +19,7 @@ for command in sys.argv[1:]:
     if not outcome.success:
         sys.exit(f"dbt {command} failed: {outcome.exception or ''}")
 """
-_COMMANDS = ("seed", "run", "snapshot", "seed", "run", "snapshot", "test", "docs generate")
+_COMMANDS = ("seed", "run", "snapshot", "run", "snapshot", "test", "docs generate")
 
 
 def run_dbt(folder: Path, *commands: str) -> str:

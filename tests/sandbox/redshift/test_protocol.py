@@ -23,7 +23,9 @@ from datalake_assets.sandbox.redshift.server import Gateway
 from .conftest import DATABASE, LOADER, LOADER_PASSWORD, free_port
 
 # The driver forgets the socket of a login that was refused.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:unclosed <socket:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 
 DEADLINE_SECONDS = 20
 
@@ -152,12 +154,16 @@ def test_errors_keep_sqlstate_and_fields(cursor, schema):
 
 
 def test_parameters_of_every_kind_find_their_column(cursor, schema):
-    cursor.execute(f"create table {schema}.t (d date, n decimal(10, 2), s varchar(20), t timestamp, b boolean, i bigint)")
+    cursor.execute(
+        f"create table {schema}.t (d date, n decimal(10, 2), s varchar(20), t timestamp, b boolean, i bigint)"
+    )
     cursor.execute(
         f"insert into {schema}.t values (%s, %s, %s, %s, %s, %s)",
         ("2013-01-01", "1.5", 'it\'s "x"', datetime(2013, 1, 1, 2, 3), True, 2**40),
     )
-    cursor.execute(f"select count(*) from {schema}.t where d = %s and s = %s and i > %s", ("2013-01-01", 'it\'s "x"', 5))
+    cursor.execute(
+        f"select count(*) from {schema}.t where d = %s and s = %s and i > %s", ("2013-01-01", 'it\'s "x"', 5)
+    )
     assert cursor.fetchone() == [1]
 
 

@@ -169,7 +169,9 @@ def test_a_table_with_every_attribute_is_made(cursor, schema):
     cursor.execute(f"alter table {schema}.t alter diststyle all")
     cursor.execute(f"alter table {schema}.t alter column name encode lzo")
     cursor.execute(f"create table {schema}.copy (like {schema}.t including defaults) diststyle even")
-    cursor.execute(f"create table {schema}.made distkey(id) interleaved sortkey(id) as select id, name as encode from {schema}.t")
+    cursor.execute(
+        f"create table {schema}.made distkey(id) interleaved sortkey(id) as select id, name as encode from {schema}.t"
+    )
     cursor.execute(f"select count(*) from {schema}.made")
     assert cursor.fetchone() == [2]
     with pytest.raises(redshift_connector.ProgrammingError) as caught:
@@ -202,7 +204,9 @@ def test_dml_of_redshift_works(cursor, schema):
         f"merge into {schema}.t using {schema}.s s on {schema}.t.id = s.id"
         " when matched then update set v = s.v when not matched then insert values (s.id, s.v)"
     )
-    cursor.execute(f"delete from {schema}.t using {schema}.s where {schema}.t.id = {schema}.s.id and {schema}.s.v = 'C'")
+    cursor.execute(
+        f"delete from {schema}.t using {schema}.s where {schema}.t.id = {schema}.s.id and {schema}.s.v = 'C'"
+    )
     cursor.execute(f"select * from {schema}.t order by 1")
     assert [list(row) for row in cursor.fetchall()] == [[1, "a"], [2, "B"]]
 
@@ -217,7 +221,10 @@ def test_groups_roles_and_users_are_granted_what_they_are_called(connect, schema
     cursor.execute(f"show grants on table warehouse.{schema}.t")
     names = [column[0] for column in cursor.description]
     grants = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    assert {(grant["identity_type"], grant["identity_name"]) for grant in grants} >= {("role", "/people"), ("user", LOADER)}
+    assert {(grant["identity_type"], grant["identity_name"]) for grant in grants} >= {
+        ("role", "/people"),
+        ("user", LOADER),
+    }
     for grantee in ("group people", "role analyst"):
         admin.execute(f"revoke select on {schema}.t from {grantee}")
     admin.execute("drop group people")
@@ -231,7 +238,12 @@ def test_settings_and_maintenance_of_redshift_are_accepted(cursor, schema):
     cursor.execute("reset query_group")
     cursor.execute("set enable_case_sensitive_identifier to false")
     cursor.execute(f"create table {schema}.t (a int)")
-    for command in ("vacuum full {}.t to 95 percent boost", "vacuum delete only {}.t", "analyze {}.t predicate columns", "analyze {}.t"):
+    for command in (
+        "vacuum full {}.t to 95 percent boost",
+        "vacuum delete only {}.t",
+        "analyze {}.t predicate columns",
+        "analyze {}.t",
+    ):
         cursor.execute(command.format(schema))
     cursor.execute(f"analyze compression {schema}.t")
     assert [list(row)[1:3] for row in cursor.fetchall()] == [["a", "raw"]]
@@ -246,7 +258,13 @@ def test_functions_are_found_under_any_search_path(cursor, schema):
 
 
 def test_installing_again_changes_nothing(postgres):
-    settings = {"host": "127.0.0.1", "port": postgres.port, "user": ADMIN, "password": ADMIN_PASSWORD, "dbname": DATABASE}
+    settings = {
+        "host": "127.0.0.1",
+        "port": postgres.port,
+        "user": ADMIN,
+        "password": ADMIN_PASSWORD,
+        "dbname": DATABASE,
+    }
     assert install(settings) is False
     connection = postgres.connect()
     with connection, connection.cursor() as cursor:
