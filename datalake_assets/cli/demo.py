@@ -49,13 +49,13 @@ class Report:
     query: dict[str, Any] = field(default_factory=dict)
 
 
-QUERY_TITLE = "Who kept New Yorkers waiting?"
+QUERY_TITLE = "Who kept New Yorkers waiting? (late: departed over 15 minutes behind schedule)"
 QUERY_COLUMNS = {
     "carrier_name": "carrier",
     "flights": "flights",
     "cancelled": "cancelled",
-    "average_delay": "average delay, min",
-    "late": "late by over 15 min, %",
+    "average_delay": "delay, min",
+    "late": "late, %",
 }
 QUERY = """
 select carrier_name, sum(flights) as flights, sum(cancelled_flights) as cancelled,
@@ -217,7 +217,7 @@ def _show(report: Report, console: "Console", state: Path) -> None:
     console.print(f"{report.dbt_models} dbt models, {report.runs} runs. Seconds: {stages}.\n", soft_wrap=True)
     answer = Table(title=report.query["title"], title_justify="left", title_style="bold")
     for column, heading in QUERY_COLUMNS.items():
-        answer.add_column(heading, justify="left" if column == "carrier_name" else "right")
+        answer.add_column(heading, justify="left" if column == "carrier_name" else "right", no_wrap=True)
     for values in report.query["rows"]:
         answer.add_row(*["" if value is None else str(value) for value in values])
     console.print(answer)
@@ -228,4 +228,4 @@ def _show(report: Report, console: "Console", state: Path) -> None:
         ("make demo DAYS=365", "the whole year"),
         ("make dev", "a platform of your own, until Ctrl-C"),
     ):
-        console.print(f"  {command:42} [dim]{purpose}[/]")
+        console.print(f"  {command:46} [dim]{purpose}[/]", soft_wrap=True)
