@@ -33,6 +33,8 @@ _SESSION_SETTINGS = {
     "standard_conforming_strings": "off",
     "escape_string_warning": "off",
     "default_transaction_isolation": "repeatable read",
+    # A query whose client or gateway is gone ends, also where a cancel request came too early for it. Milliseconds.
+    "client_connection_check_interval": "1000",
 }
 _STARTUP_LIMIT_BYTES = 64 * 1024
 _LOGIN_TIMEOUT_SECONDS = 30

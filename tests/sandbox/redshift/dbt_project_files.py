@@ -1,4 +1,4 @@
-"""A tiny dbt project that uses what the adapter can do: seed, view, table, incremental, merge, snapshot, grants, docs."""
+"""A tiny dbt project that uses what the adapter can do, from seeds to grants and docs."""
 
 from pathlib import Path
 from textwrap import dedent
@@ -67,7 +67,9 @@ _FILES = {
             description: "One row per bird; it's 'quoted' -- and $dollars$"
             columns:
               - {name: id, description: "Its number", data_tests: [unique, not_null]}
-              - {name: name, data_tests: [{accepted_values: {arguments: {values: ['owl, "barn"', wren, "it''s a kite"]}}}]}
+              - name: name
+                data_tests:
+                  - accepted_values: {arguments: {values: ['owl, "barn"', wren, "it''s a kite"]}}
           - name: birds_so_far
             columns: [{name: id, data_tests: [unique, {relationships: {arguments: {to: ref('birds'), field: id}}}]}]
           - name: contracted_birds

