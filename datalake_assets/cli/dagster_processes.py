@@ -76,6 +76,11 @@ class DagsterProcesses:
         self._code_servers: list[tuple[CodeLocation, int, ChildProcess]] = []
 
     @property
+    def logs(self) -> Path:
+        """Where the processes write: beside Dagster's home, whose own `logs` folder is its telemetry's."""
+        return self.home.parent / "logs"
+
+    @property
     def url(self) -> str:
         return f"http://{HOST}:{self.port}"
 
@@ -126,7 +131,7 @@ class DagsterProcesses:
         self._supervisor.wait_ready(webserver, self._answers, READY_SECONDS)
 
     def _start(self, name: str, command: list[str]) -> ChildProcess:
-        log_file = self.home / "logs" / f"{name.replace(' ', '-')}.log"
+        log_file = self.logs / f"{name.replace(' ', '-')}.log"
         return self._supervisor.start(
             name, command, log_file=log_file, env=self._environment, cwd=PROJECT_ROOT, stop_seconds=8.0
         )

@@ -157,7 +157,7 @@ def _wait(watch: "Watch", platform: "Platform", console: "Console", days: int) -
             if time.monotonic() > deadline:
                 raise DemoFailed(
                     f"not everything was built in time; missing: {', '.join(watch.missing())}",
-                    todo=f"The logs are in {platform.dagster.home / 'logs'}",
+                    todo=f"The logs are in {platform.dagster.logs}",
                 )
             refresh()
             time.sleep(0.5)
