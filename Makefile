@@ -7,6 +7,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 # A uv on the path is used; otherwise pip puts one into .venv.
 UV := $(shell command -v uv 2>/dev/null)
+# The machine's own certificates, as pip takes them: companies put their proxy's among them.
+export UV_SYSTEM_CERTS := 1
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
