@@ -18,6 +18,7 @@ A permanent failure comes back with the same input: a person mends the cause. A 
     │   ├── RowCountMismatch          the warehouse counted other rows than the lake published
     │   ├── StatementFailed           the warehouse refused a statement for what it says; the message has its SQLSTATE
     │   ├── AccessDenied              a credential, role or grant is missing or wrong
+    │   ├── OutOfSpace                memory or disk of the machine that runs is not enough
     │   └── Unsupported               something the sandbox or the platform does not do
     └── TransientError
         ├── Unavailable               a service does not answer: stopped, restarting, unreachable
@@ -122,6 +123,10 @@ class StatementFailed(PermanentError):
 
 class AccessDenied(PermanentError):
     """A credential, role or grant is missing or wrong."""
+
+
+class OutOfSpace(PermanentError):
+    """Memory or disk of the machine that runs is not enough for the work."""
 
 
 class Unsupported(PermanentError):

@@ -6,9 +6,10 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
+from datalake_assets.accounts.aws_errors import aws_errors
 from datalake_assets.accounts.registry import registry
 from datalake_assets.accounts.sessions import client_config, session
-from datalake_assets.errors import AccessDenied, ConfigurationError
+from datalake_assets.errors import ConfigurationError
 
 SecretModel = TypeVar("SecretModel", bound=BaseModel)
 
@@ -38,7 +39,8 @@ class AlertsSecret(BaseModel):
 def warehouse_secret(location: str) -> WarehouseSecret:
     """The warehouse of a location's account."""
     account = registry().account(location)
-    return _read(session(location).client("secretsmanager"), account.warehouse_secret, WarehouseSecret)
+    client = session(location).client("secretsmanager")
+    return _read(client, account.warehouse_secret, WarehouseSecret, owner=f"account {account.name}")
 
 
 @cache
@@ -48,19 +50,14 @@ def alerts_secret() -> AlertsSecret:
 
     platform = registry().platform
     client = boto3.client("secretsmanager", region_name=platform.region, config=client_config())
-    return _read(client, platform.alerts_secret, AlertsSecret)
+    return _read(client, platform.alerts_secret, AlertsSecret, owner="the platform's account")
 
 
-def _read(client: object, name: str, model: type[SecretModel]) -> SecretModel:
-    from botocore.exceptions import ClientError
-
-    try:
-        text = client.get_secret_value(SecretId=name)["SecretString"]  # type: ignore[attr-defined]
-    except ClientError as error:
-        raise AccessDenied(
-            f"the secret {name} cannot be read: {error.response['Error'].get('Code')}",
-            expected="a secret of this name in Secrets Manager that the account's role may read",
-        ) from error
+def _read(client: object, name: str, model: type[SecretModel], *, owner: str) -> SecretModel:
+    where = f"secret {name} of {owner}"
+    with aws_errors(where):
+        # A secret of bytes has no string.
+        text = client.get_secret_value(SecretId=name).get("SecretString", "")  # type: ignore[attr-defined]
     try:
         return model.model_validate(json.loads(text))
     except (ValidationError, ValueError) as error:
@@ -72,6 +69,8 @@ def _read(client: object, name: str, model: type[SecretModel]) -> SecretModel:
             else ""
         )
         raise ConfigurationError(
-            f"the secret {name} is not as expected{f' (wrong or missing: {wrong})' if wrong else ''}",
+            f"the secret is not as expected{f' (wrong or missing: {wrong})' if wrong else ''}",
+            where=where,
             expected=f"a JSON object with {fields}",
+            todo="Put the right value into Secrets Manager",
         ) from None

@@ -4,8 +4,9 @@ import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from datalake_assets.accounts.aws_errors import aws_errors
 from datalake_assets.accounts.registry import Account, registry
-from datalake_assets.errors import AccessDenied, ConfigurationError
+from datalake_assets.errors import AccessDenied
 
 if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
@@ -66,8 +67,6 @@ class AccountSession:
         return self._boto
 
     def _assume(self) -> dict[str, str]:
-        from botocore.exceptions import ClientError, NoCredentialsError
-
         request: dict[str, Any] = {
             "RoleArn": self.account.role,
             "RoleSessionName": f"datalake-{self.account.name}",
@@ -76,18 +75,14 @@ class AccountSession:
         if self.account.external_id:
             request["ExternalId"] = self.account.external_id
         try:
-            found = _platform_sts().assume_role(**request)["Credentials"]
-        except NoCredentialsError as error:
-            raise ConfigurationError(
-                "the platform has no AWS credentials",
-                where=f"account {self.account.name}",
-                todo="Set AWS_PROFILE or the AWS_* variables; `datalake sandbox env` prints those of the sandbox",
-            ) from error
-        except ClientError as error:
+            with aws_errors(f"account {self.account.name}"):
+                found = _platform_sts().assume_role(**request)["Credentials"]
+        except AccessDenied as error:
             raise AccessDenied(
-                f"the role {self.account.role} cannot be assumed: {error.response['Error'].get('Message', error)}",
-                where=f"account {self.account.name}",
+                f"the role {self.account.role} cannot be assumed: {error.found}",
+                where=error.where,
                 expected="a trust policy that names the platform's own role",
+                todo="Mend the role or the account registry",
             ) from error
         return {
             "access_key": found["AccessKeyId"],

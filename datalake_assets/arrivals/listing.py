@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from datalake_assets.arrivals.aws import aws_calls
+from datalake_assets.accounts.aws_errors import aws_errors
 from datalake_assets.arrivals.pattern import KeyPattern
 from datalake_assets.arrivals.sources import RawObject
 from datalake_assets.errors import Unavailable
@@ -39,7 +39,7 @@ def list_pages(s3: "S3Client", bucket: str, prefix: str) -> Iterator[Page]:
     where = f"s3://{bucket}/{prefix}"
     token: dict[str, Any] = {}
     while True:
-        with aws_calls(where):
+        with aws_errors(where):
             answer = s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=KEYS_PER_PAGE, **token)
         objects = tuple(
             RawObject(bucket, o["Key"], o["ETag"].strip('"'), o["Size"], o["LastModified"])

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from datalake_assets.arrivals.aws import aws_calls
+from datalake_assets.accounts.aws_errors import aws_errors
 from datalake_assets.arrivals.dead_letters import DeadLetters, Unexpected
 from datalake_assets.arrivals.events import ObjectEvent, parse_message
 from datalake_assets.arrivals.ledger import Ledger, Recorded
@@ -85,13 +85,13 @@ def drain(
 
 
 def _receive(sqs: "SQSClient", queue_url: str) -> Sequence[Any]:
-    with aws_calls(queue_url):
+    with aws_errors(queue_url):
         answer = sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=MESSAGES_PER_CALL, WaitTimeSeconds=0)
     return answer.get("Messages", [])
 
 
 def _delete(sqs: "SQSClient", queue_url: str, messages: Sequence[Any]) -> None:
-    with aws_calls(queue_url):
+    with aws_errors(queue_url):
         # Entries that fail inside the answer come again as messages and change nothing: no need to look.
         sqs.delete_message_batch(
             QueueUrl=queue_url,

@@ -207,10 +207,10 @@ def _told(cursor: str | None) -> int:
 
 @cache
 def _queue_url(location: str) -> str:
+    from datalake_assets.accounts.aws_errors import aws_errors
     from datalake_assets.accounts.sessions import session
-    from datalake_assets.arrivals.aws import aws_calls
 
     aws = session(location)
     name = aws.account.arrivals_queue
-    with aws_calls(f"queue {name} of account {location}"):
+    with aws_errors(f"queue {name} of account {location}"):
         return aws.client("sqs").get_queue_url(QueueName=name)["QueueUrl"]

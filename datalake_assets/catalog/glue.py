@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from datalake_assets.accounts.aws_errors import aws_errors, platform_error
 from datalake_assets.accounts.sessions import AccountSession
-from datalake_assets.catalog.aws_errors import aws_errors, platform_error
 from datalake_assets.catalog.manifest import Manifest
 from datalake_assets.catalog.partitions import READ_BATCH, WRITE_BATCH, GluePartitions, in_batches
 from datalake_assets.catalog.published import Published, Switch, parameters_of, published_in
@@ -267,9 +267,7 @@ class GlueTable:
         }
 
     def _refusal(self, key: str, code: str, message: str) -> PlatformError:
-        where = f"{self.database}.{describe(self.name, key)}"
-        known = platform_error(code, message, where=where)
-        return known or ConfigurationError(f"Glue refused it ({code}: {message})", where=where)
+        return platform_error(code, message, where=f"{self.database}.{describe(self.name, key)}")
 
     def _partition_input(self, manifest: Manifest, columns: Sequence[CatalogColumn]) -> dict[str, Any]:
         published = self._published_by(manifest)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from datalake_assets.catalog.aws_errors import aws_errors
+from datalake_assets.accounts.aws_errors import aws_errors
 from datalake_assets.catalog.schema import CatalogColumn
 from datalake_assets.catalog.versions import Version
 from datalake_assets.errors import ManifestMismatch

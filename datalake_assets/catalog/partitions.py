@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from datalake_assets.catalog.aws_errors import aws_errors
+from datalake_assets.accounts.aws_errors import aws_errors
 from datalake_assets.errors import Throttled
 
 # AWS limits of one call.

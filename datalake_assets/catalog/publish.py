@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from datalake_assets.catalog.aws_errors import aws_errors
+from datalake_assets.accounts.aws_errors import aws_errors
 from datalake_assets.catalog.glue import GlueTable, Switch
 from datalake_assets.catalog.manifest import Manifest, write_manifest
 from datalake_assets.catalog.versions import describe

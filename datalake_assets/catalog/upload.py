@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datalake_assets.catalog.aws_errors import aws_errors
+from datalake_assets.accounts.aws_errors import aws_errors
 from datalake_assets.catalog.versions import LakeObject, Version
 from datalake_assets.errors import ManifestMismatch
 from datalake_assets.names import version_prefix

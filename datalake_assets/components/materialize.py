@@ -4,13 +4,15 @@ Imported by runs only. A partition that failed is named in the step's failure; t
 all the same.
 """
 
+import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dagster as dg
 
+from datalake_assets.catalog.manifest import RowCounts
 from datalake_assets.components.metadata import loaded_metadata, published_metadata
-from datalake_assets.errors import TransientError
+from datalake_assets.errors import PlatformError, TransientError
 from datalake_assets.ingest.outcomes import Failed, Loaded, Outcome, Published
 from datalake_assets.ingest.pipeline import Pipeline
 from datalake_assets.ingest.run import ingest
@@ -34,14 +36,14 @@ def materialize(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Iterat
     for outcome in ingest(
         pipeline,
         partitions or [UNPARTITIONED],
-        run_id=context.run_id,
+        run_id=context.run.run_id,
         to_lake=lake in context.selected_asset_keys,
         to_warehouse=dg.AssetKey(pipeline.warehouse_asset_key) in context.selected_asset_keys,
         is_retry=context.retry_number > 0,
     ):
         outcomes.append(outcome)
         _report(context, pipeline, outcome)
-    if context.selected_asset_check_keys:
+    if context.selected_asset_check_keys and any(_counts(each) for each in outcomes):
         yield _check(pipeline, outcomes)
     failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
     if failed:
@@ -66,8 +68,14 @@ def _report(context: dg.AssetExecutionContext, pipeline: Pipeline, outcome: Outc
         context.log.info(f"{shown}: {outcome.rows} rows are{note} in the warehouse")
         metadata = loaded_metadata(pipeline, outcome)
         context.log_event(dg.AssetMaterialization(pipeline.warehouse_asset_key, partition=partition, metadata=metadata))
-    else:
+    elif isinstance(outcome.error, PlatformError):
         context.log.error(f"{shown}: {outcome.error}")
+    else:
+        context.log.error(f"{shown}: a mistake in the code:\n{''.join(traceback.format_exception(outcome.error))}")
+
+
+def _counts(outcome: Outcome) -> RowCounts | None:
+    return outcome.counts if isinstance(outcome, Published | Failed) else None
 
 
 def _check(pipeline: Pipeline, outcomes: Sequence[Outcome]) -> dg.AssetCheckResult:
@@ -80,6 +88,7 @@ def _check(pipeline: Pipeline, outcomes: Sequence[Outcome]) -> dg.AssetCheckResu
         for each in outcomes
         if isinstance(each, Published | Failed) and each.counts is not None
     ]
+    not_read = {each.partition for each in outcomes} - {partition for partition, _, _ in read}
     rows_in = sum(counts.rows_in for _, counts, _ in read)
     bad = sum(counts.rows_quarantined for _, counts, _ in read)
     worst = max((counts.rows_quarantined / counts.rows_in for _, counts, _ in read if counts.rows_in), default=0.0)
@@ -100,6 +109,8 @@ def _check(pipeline: Pipeline, outcomes: Sequence[Outcome]) -> dg.AssetCheckResu
         "rows_quarantined": bad,
         "highest_share": worst,
         "fail_above": limit,
+        "partitions_read": len(read),
+        "partitions_not_read": len(not_read),
         "quarantine_table": f"{pipeline.account.glue_database}.{pipeline.quarantine}",
     }
     if table:
@@ -125,7 +136,9 @@ def _check(pipeline: Pipeline, outcomes: Sequence[Outcome]) -> dg.AssetCheckResu
 
 
 def _failure(context: dg.AssetExecutionContext, failed: Sequence[Failed]) -> Exception:
-    lines = [f"{each.partition}: {each.error}" if each.partition else str(each.error) for each in failed]
+    # A mistake in the code first: it is the cause whose traceback the failure shows.
+    failed = sorted(failed, key=lambda each: isinstance(each.error, PlatformError))
+    lines = [f"{each.partition}: {_told(each.error)}" if each.partition else _told(each.error) for each in failed]
     more = f"\nand {len(lines) - MAX_NAMED_FAILURES} more" if len(lines) > MAX_NAMED_FAILURES else ""
     text = "\n".join(lines[:MAX_NAMED_FAILURES]) + more
     attempt = context.retry_number
@@ -135,10 +148,14 @@ def _failure(context: dg.AssetExecutionContext, failed: Sequence[Failed]) -> Exc
     failure = dg.Failure(
         description=text,
         metadata={
-            "failed_partitions": dg.MetadataValue.json([each.partition for each in failed if each.partition]),
+            "failed_partitions": dg.MetadataValue.json(sorted({each.partition for each in failed if each.partition})),
             "kinds": ", ".join(sorted({type(each.error).__name__ for each in failed})),
         },
         allow_retries=False,
     )
     failure.__cause__ = failed[0].error
     return failure
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, PlatformError) else f"a mistake in the code: {type(error).__name__}: {error}"

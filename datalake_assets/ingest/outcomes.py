@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from datalake_assets.catalog.glue import GlueTable
 from datalake_assets.catalog.manifest import Manifest, RawInput, RowCounts
-from datalake_assets.errors import PlatformError
 
 
 @dataclass(frozen=True)
@@ -38,10 +37,13 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Failed:
-    """One partition that readers see as before, and why; `counts` if its rows were read before it failed."""
+    """One partition whose lake or warehouse readers see it as before, and why; `counts` if it failed after mapping.
+
+    An error that is no `PlatformError` is a mistake in the code.
+    """
 
     partition: str
-    error: PlatformError
+    error: Exception
     counts: RowCounts | None = None
     reasons: tuple[tuple[str, int], ...] = ()
 

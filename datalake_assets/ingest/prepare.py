@@ -1,5 +1,6 @@
 """List, stage and map one partition on local disk; nothing leaves this machine."""
 
+import errno
 import os
 import shutil
 import time
@@ -11,7 +12,7 @@ from datalake_assets.accounts.settings import settings
 from datalake_assets.arrivals.listing import list_partition
 from datalake_assets.arrivals.sources import RawObject
 from datalake_assets.catalog.manifest import RowCounts
-from datalake_assets.errors import NoObjects
+from datalake_assets.errors import NoObjects, OutOfSpace
 from datalake_assets.ingest.pipeline import Pipeline
 from datalake_assets.ingest.stage import stage
 from datalake_assets.mapping.duckdb_engine import map_files
@@ -52,8 +53,23 @@ def prepare(pipeline: Pipeline, account: AccountSession, partition: str, folder:
     Raises:
         NoObjects: there is nothing to make the partition of.
         BadInput: a file is empty, unreadable, or has a wrong header.
+        OutOfSpace: memory or disk of this machine is not enough.
         TransientError: S3 did not answer, or a listed object changed before it was read.
     """
+    try:
+        return _prepare(pipeline, account, partition, folder, workers)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise OutOfSpace(
+            f"the disk is full ({error})",
+            where=f"{pipeline.name} {partition}".rstrip(),
+            expected=f"room for the partition's raw files, unpacked, and its Parquet files in {folder.parent.parent}",
+            todo="Free space there or set TMPDIR to a larger disk, then run the partition again",
+        ) from error
+
+
+def _prepare(pipeline: Pipeline, account: AccountSession, partition: str, folder: Path, workers: int) -> Prepared:
     begin = time.monotonic()
     s3, bucket = account.client("s3"), account.account.raw_bucket
     objects = tuple(list_partition(s3, bucket, pipeline.pattern, partition))

@@ -20,9 +20,9 @@ from datalake_assets.accounts.sessions import session
 from datalake_assets.arrivals.ledger import Ledger
 from datalake_assets.arrivals.listing import list_partition
 from datalake_assets.arrivals.sources import RawObject
-from datalake_assets.catalog.manifest import Manifest, read_manifest
+from datalake_assets.catalog.manifest import Manifest, RawInput, read_manifest
 from datalake_assets.catalog.versions import new_version_id
-from datalake_assets.errors import ConfigurationError, PlatformError, TooManyBadRows
+from datalake_assets.errors import ConfigurationError, PermanentError, PlatformError, TooManyBadRows
 from datalake_assets.ingest.outcomes import Failed, Outcome, Published, published_outcome
 from datalake_assets.ingest.pipeline import Pipeline
 from datalake_assets.ingest.prepare import Prepared, prepare
@@ -67,7 +67,7 @@ def ingest(
                 arrived.discard(result.partition)
             yield result
         if to_lake:
-            lake.mark_done(each for each in published if each.partition in arrived)
+            yield from lake.mark_done(each for each in published if each.partition in arrived)
 
 
 class _Lake:
@@ -87,7 +87,9 @@ class _Lake:
         scratch = Path(tempfile.mkdtemp(prefix=f"datalake-{self._pipeline.name}-"))
         done: set[str] = set()
         try:
-            # Before any listing: what changes after it may not be in the version.
+            # Before any listing: what changes after it may not be in the version, and of two runs at once the one
+            # that began later wins.
+            version = new_version_id(self._run_id, datetime.now(UTC))
             begun_seq = self._ledger.last_change()
             self._tables.ensure()
             for kept in self._kept(partitions, begun_seq) if keep else ():
@@ -100,11 +102,11 @@ class _Lake:
                 else:
                     done.add(outcome.partition)
                     yield outcome
-            for result in self._publish(prepared, begun_seq):
+            for result in self._publish(prepared, version, begun_seq):
                 done.add(result.partition)
                 yield result
-        except PlatformError as error:
-            # The catalog, S3 or the ledger as a whole: what is not done is as it was.
+        except Exception as error:  # noqa: BLE001 - the run is told which partitions are as they were, and fails with it
+            # The catalog, S3 or the ledger as a whole, or a mistake in the code.
             yield from (Failed(partition, error) for partition in partitions if partition not in done)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -118,20 +120,20 @@ class _Lake:
             ]
             for partition, future in waiting:
                 try:
-                    yield future.result()
-                except PlatformError as error:
-                    yield Failed(partition, error)
+                    outcome: Prepared | Failed = future.result()
+                except Exception as error:  # noqa: BLE001 - also a mistake in the code stops its own partition only
+                    outcome = Failed(partition, error)
+                yield outcome
 
-    def _publish(self, prepared: Sequence[Prepared], begun_seq: int) -> Iterator[Published | Failed]:
+    def _publish(self, prepared: Sequence[Prepared], version: str, begun_seq: int) -> Iterator[Published | Failed]:
         """Publish what was set aside first, then the good rows of each partition within its limit of bad ones."""
         if not prepared:
             return
         begin = time.monotonic()
-        version = new_version_id(self._run_id, datetime.now(UTC))
-        self._tables.publish_quarantine(prepared, version)
+        refused = self._tables.publish_quarantine(prepared, version)
         good: dict[str, Prepared] = {}
         for each in prepared:
-            if refusal := self._too_many_bad_rows(each):
+            if refusal := refused.get(each.partition) or self._too_many_bad_rows(each):
                 yield Failed(each.partition, refusal, each.counts, each.reasons)
             else:
                 good[each.partition] = each
@@ -141,21 +143,39 @@ class _Lake:
             source = good[manifest.version.partition]
             if switch.error:
                 yield Failed(source.partition, switch.error, source.counts, source.reasons)
-                continue
+            elif switch.after and switch.after.version_id != version:
+                yield self._won_by_another(source, switch.after.version_id, begun_seq)
+            else:
+                self._seen[source.partition] = (source.objects, begun_seq)
+                yield published_outcome(
+                    self._tables.lake,
+                    manifest,
+                    seconds=source.seconds + publish_seconds,
+                    reasons=source.reasons,
+                    notes=tuple(source.result.notes),
+                )
+
+    def _won_by_another(self, source: Prepared, version: str, begun_seq: int) -> Published | Failed:
+        """What a run that began later has published meanwhile: it stays, and is what is loaded."""
+        try:
+            manifest = self._manifest(source.partition, version)
+        except PlatformError as error:
+            return Failed(source.partition, error, source.counts, source.reasons)
+        if _same_objects(source.objects, manifest.inputs):
             self._seen[source.partition] = (source.objects, begun_seq)
-            yield published_outcome(
-                self._tables.lake,
-                manifest,
-                seconds=source.seconds + publish_seconds,
-                reasons=source.reasons,
-                notes=tuple(source.result.notes),
-            )
+        return published_outcome(self._tables.lake, manifest, reused=True)
 
     def _too_many_bad_rows(self, each: Prepared) -> TooManyBadRows | None:
         try:
             require_few_bad_rows(each.result, self._pipeline.mapping.bad_rows)
         except TooManyBadRows as error:
-            return error
+            return TooManyBadRows(
+                error.found,
+                where=error.where,
+                expected=error.expected,
+                todo=f"Look at {self._tables.quarantine.where}, then mend the files or the mapping; "
+                "readers see the version before",
+            )
         return None
 
     def _kept(self, partitions: Sequence[str], begun_seq: int) -> Iterator[Published]:
@@ -164,9 +184,12 @@ class _Lake:
         for partition, current in self._tables.lake.current_many(partitions).items():
             if current is None or current.run_id != self._run_id:
                 continue
-            manifest = self._manifest(partition, current.version_id)
+            try:
+                manifest = self._manifest(partition, current.version_id)
+            except PermanentError:
+                continue  # made anew, as if the earlier attempt had not been
             listed = list_partition(self._s3, bucket, self._pipeline.pattern, partition)
-            if {(raw.key, raw.etag) for raw in listed} == {(raw.key, raw.etag) for raw in manifest.inputs}:
+            if _same_objects(listed, manifest.inputs):
                 self._seen[partition] = (listed, begun_seq)
                 yield published_outcome(self._tables.lake, manifest, reused=True)
 
@@ -194,14 +217,30 @@ class _Lake:
     def _manifest(self, partition: str, version: str) -> Manifest:
         return read_manifest(self._s3, self._account.account.lake_bucket, self._pipeline.name, partition, version)
 
-    def mark_done(self, published: Iterable[Published]) -> None:
+    def mark_done(self, published: Iterable[Published]) -> Iterator[Failed]:
         """Tell the ledger which objects each partition was made of; what came since keeps it as work.
 
-        Raises:
-            Unavailable: the platform database does not answer; the partitions are computed again, to the same result.
+        A partition that the ledger was not told of is yielded as failed although readers see it: it is computed again,
+        to the same result.
         """
         for each in published:
+            if each.partition not in self._seen:
+                continue  # made by another run, of other objects: that run tells
             objects, begun_seq = self._seen.pop(each.partition)
-            self._ledger.mark_published(
-                self._pipeline.source_id, each.partition, objects=objects, version=each.version, begun_seq=begun_seq
-            )
+            try:
+                self._ledger.mark_published(
+                    self._pipeline.source_id, each.partition, objects=objects, version=each.version, begun_seq=begun_seq
+                )
+            except PlatformError as error:
+                told = type(error)(
+                    f"version {each.version} is published, but the arrival ledger was not told: {error.found}",
+                    where=error.where,
+                    expected=error.expected,
+                    todo=error.todo,
+                )
+                told.__cause__ = error
+                yield Failed(each.partition, told)
+
+
+def _same_objects(listed: Sequence[RawObject], inputs: Sequence[RawInput]) -> bool:
+    return {(raw.key, raw.etag) for raw in listed} == {(raw.key, raw.etag) for raw in inputs}

@@ -12,6 +12,7 @@ from datalake_assets.catalog.publish import publish_partitions
 from datalake_assets.catalog.schema import TableSchema
 from datalake_assets.catalog.upload import LocalFile, upload_versions
 from datalake_assets.catalog.versions import Version
+from datalake_assets.errors import PlatformError
 from datalake_assets.ingest.pipeline import Pipeline
 from datalake_assets.ingest.prepare import Prepared
 from datalake_assets.mapping.spec import QUARANTINE_COLUMNS
@@ -35,16 +36,19 @@ class PipelineTables:
         self.lake.ensure(self.pipeline.lake_schema)
         self.quarantine.ensure(self.pipeline.quarantine_schema)
 
-    def publish_quarantine(self, prepared: Sequence[Prepared], version: str) -> None:
-        """Replace what was set aside before; a partition that never had bad rows gets no version."""
+    def publish_quarantine(self, prepared: Sequence[Prepared], version: str) -> dict[str, PlatformError]:
+        """Replace what was set aside before; a partition that never had bad rows gets no version.
+
+        Returns:
+            The partitions whose rows could not be published, with the reason.
+        """
         before = self.quarantine.current_many([each.partition for each in prepared])
         wanted = [each for each in prepared if each.result.rows_bad or before[each.partition]]
         files = {each.partition: each.result.quarantine_files or [_empty_quarantine(each.folder)] for each in wanted}
         counts = {each.partition: _all_published(each.result.rows_bad) for each in wanted}
         schema = self.pipeline.quarantine_schema
-        for _, switch in self._publish(self.quarantine, schema, wanted, files, counts, version):
-            if switch.error:
-                raise switch.error
+        published = self._publish(self.quarantine, schema, wanted, files, counts, version)
+        return {manifest.version.partition: switch.error for manifest, switch in published if switch.error}
 
     def publish_lake(self, prepared: Sequence[Prepared], version: str) -> list[tuple[Manifest, Switch]]:
         """Let readers of each partition see its good rows; a partition that fails has its `Switch.error`."""

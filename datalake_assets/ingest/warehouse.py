@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from datalake_assets.accounts.sessions import session
 from datalake_assets.catalog.manifest import read_manifest, redshift_manifest
-from datalake_assets.errors import PlatformError, Unavailable
+from datalake_assets.errors import Unavailable
 from datalake_assets.ingest.outcomes import Failed, Loaded, Published
 from datalake_assets.ingest.pipeline import Pipeline
 
@@ -48,11 +48,11 @@ def load_published(pipeline: Pipeline, published: Sequence[Published], run_id: s
                     )
                 except Unavailable:
                     raise  # the connection is of no more use: all that waits fails with it
-                except PlatformError as error:
+                except Exception as error:  # noqa: BLE001 - also a mistake in the code stops its own partition only
                     yield Failed(each.partition, error)
                 else:
                     seconds = time.monotonic() - begin
                     yield Loaded(each.partition, result.version, result.rows, result.skipped, seconds)
                 waiting.popleft()
-    except PlatformError as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, the run is told which partitions are not loaded
         yield from (Failed(each.partition, error) for each in waiting)

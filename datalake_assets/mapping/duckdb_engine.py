@@ -8,11 +8,12 @@ anything is written. The staging table spills to disk, so memory stays within `m
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datalake_assets import names
-from datalake_assets.errors import NoObjects, UnreadableObject
+from datalake_assets.errors import NoObjects, OutOfSpace, UnreadableObject
 from datalake_assets.mapping import line_numbers
 from datalake_assets.mapping.header import check_header
 from datalake_assets.mapping.raw_files import PreparedFile, StagedFile, prepare, rewrite
@@ -48,6 +49,7 @@ def map_files(
     Raises:
         NoObjects: `files` is empty.
         EmptyObject: a file without content.
+        OutOfSpace: memory or disk is not enough for the files.
         UnreadableObject: a file that is broken, not what its name says, or not CSV that can be told into records.
         WrongHeader: a file without a required column, or with a header that fits no mapped column.
         TooManyBadRows: the share of bad rows is above `spec.bad_rows.fail_above`; all files are written nevertheless.
@@ -63,7 +65,8 @@ def map_files(
         with _connect(Path(work), memory_limit, threads) as connection:
             writer = _Writer(connection, spec, good_dir, quarantine_dir)
             for batch in _batches(prepared):
-                writer.write(batch)
+                with _space_errors(batch, memory_limit, out_dir):
+                    writer.write(batch)
             if not writer.good_files:
                 writer.write_empty()
     result = MappingResult(
@@ -138,6 +141,34 @@ def _unreadable(error: Exception, batch: Sequence[PreparedFile]) -> UnreadableOb
     text = str(error)
     uri = next((file.uri for file in batch if str(file.path) in text), batch[0].uri)
     return UnreadableObject(f"the parser gave up: {text.splitlines()[0]}", where=uri, todo="Mend the file.")
+
+
+@contextmanager
+def _space_errors(batch: Sequence[PreparedFile], memory_limit: str, out_dir: Path) -> Iterator[None]:
+    """Tell a machine that is too small from files that are broken."""
+    import duckdb
+
+    where = batch[0].uri + (f" and {len(batch) - 1} more files" if len(batch) > 1 else "")
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise OutOfSpace(
+            f"DuckDB ran out of memory: {_first_line(error)}",
+            where=where,
+            expected=f"{memory_limit} to be enough, with what spills to the disk of {out_dir}",
+            todo="Raise DATALAKE_MEMORY_LIMIT, or free space on that disk",
+        ) from error
+    except duckdb.IOException as error:
+        raise OutOfSpace(
+            f"DuckDB cannot read or write its files: {_first_line(error)}",
+            where=where,
+            expected=f"a writable disk with room for the files, unpacked, in {out_dir}",
+            todo="Free space there, or set TMPDIR to a larger disk",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 class _Writer:
