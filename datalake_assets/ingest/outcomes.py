@@ -8,7 +8,10 @@ from datalake_assets.catalog.manifest import Manifest, RawInput, RowCounts
 
 @dataclass(frozen=True)
 class Published:
-    """One partition that readers of the lake see now; `reused` if it was published before."""
+    """One partition that readers of the lake see now.
+
+    `reused` if it was published before, `is_done` if an earlier attempt of the run has loaded it too.
+    """
 
     partition: str
     version: str
@@ -22,6 +25,7 @@ class Published:
     """Why rows were set aside, most frequent first, with their number."""
     notes: tuple[str, ...] = ()
     reused: bool = False
+    is_done: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ def published_outcome(
     reasons: tuple[tuple[str, int], ...] = (),
     notes: tuple[str, ...] = (),
     reused: bool = False,
+    is_done: bool = False,
 ) -> Published:
     """What a manifest says, as an outcome."""
     version = manifest.version
@@ -74,4 +79,5 @@ def published_outcome(
         reasons=reasons,
         notes=notes,
         reused=reused,
+        is_done=is_done,
     )

@@ -57,7 +57,7 @@ def ingest(
         batch = partitions[start : start + BATCH]
         published: list[Published] = []
         for outcome in lake.recompute(batch, keep=is_retry) if to_lake else lake.as_published(batch):
-            if isinstance(outcome, Published):
+            if isinstance(outcome, Published) and not outcome.is_done:
                 published.append(outcome)
             yield outcome
         arrived = {each.partition for each in published}
@@ -181,6 +181,8 @@ class _Lake:
     def _kept(self, partitions: Sequence[str], begun_seq: int) -> Iterator[Published]:
         """Partitions that an earlier attempt of this run has published from the objects that are there now."""
         bucket = self._account.account.raw_bucket
+        states = self._ledger.partition_states([self._pipeline.source_id], only_dirty=False)
+        done = {(state.partition, state.published_version) for state in states if not state.is_dirty}
         for partition, current in self._tables.lake.current_many(partitions).items():
             if current is None or current.run_id != self._run_id:
                 continue
@@ -190,8 +192,11 @@ class _Lake:
                 continue  # made anew, as if the earlier attempt had not been
             listed = list_partition(self._s3, bucket, self._pipeline.pattern, partition)
             if _same_objects(listed, manifest.inputs):
-                self._seen[partition] = (listed, begun_seq)
-                yield published_outcome(self._tables.lake, manifest, reused=True)
+                # The ledger is told last of all, so what it knows as published is loaded.
+                is_done = (partition, current.version_id) in done
+                if not is_done:
+                    self._seen[partition] = (listed, begun_seq)
+                yield published_outcome(self._tables.lake, manifest, reused=True, is_done=is_done)
 
     def as_published(self, partitions: Sequence[str]) -> Iterator[Published | Failed]:
         """What readers see now, for a load alone."""

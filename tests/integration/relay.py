@@ -1,0 +1,110 @@
+"""A TCP relay that a test can cut: what is behind it is stopped for those who come through it, and for nobody else."""
+
+import contextlib
+import select
+import socket
+import threading
+
+CHUNK_BYTES = 65_536
+LOCALHOST = "127.0.0.1"
+
+
+class Relay:
+    """Passes connections on to a port of this machine, until it is cut.
+
+    A cut relay refuses new connections and breaks the open ones, as a service does that was killed. `mend` listens on
+    the same port again.
+    """
+
+    def __init__(self, target_port: int) -> None:
+        self._target_port = target_port
+        self._lock = threading.Lock()
+        self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._listener: socket.socket | None = None
+        self._trigger: tuple[bytes, int] | None = None
+        self._threads: list[threading.Thread] = []
+        self.port = 0
+        self.mend()
+
+    def cut(self) -> None:
+        with self._lock:
+            listener, self._listener = self._listener, None
+            pairs, self._pairs = self._pairs, []
+        if listener is not None:
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)  # wakes the thread in accept
+            listener.close()
+        for sides in pairs:
+            for side in sides:
+                with contextlib.suppress(OSError):
+                    side.shutdown(socket.SHUT_RDWR)
+
+    def cut_at(self, text: bytes, *, times: int = 1) -> None:
+        """Cut by itself when a client has sent `text` that many times; the last one never arrives."""
+        self._trigger = (text, times)
+
+    def mend(self) -> None:
+        listener = socket.create_server((LOCALHOST, self.port), reuse_port=False)
+        self.port = listener.getsockname()[1]
+        self._trigger = None
+        self._listener = listener
+        self._start(self._accept, listener)
+
+    def close(self) -> None:
+        self.cut()
+        for thread in self._threads:
+            thread.join(10)
+
+    def _start(self, work: object, *arguments: object) -> None:
+        thread = threading.Thread(target=work, args=arguments, daemon=True)  # type: ignore[arg-type]
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            try:
+                server = socket.create_connection((LOCALHOST, self._target_port))
+            except OSError:
+                client.close()
+                continue
+            for side in (client, server):
+                side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self._lock:
+                is_cut = self._listener is not listener
+                if not is_cut:
+                    self._pairs.append((client, server))
+            if is_cut:
+                client.close()
+                server.close()
+                return
+            self._start(self._pump, client, server)
+
+    def _pump(self, client: socket.socket, server: socket.socket) -> None:
+        try:
+            while True:
+                for side in select.select([client, server], [], [])[0]:
+                    data = side.recv(CHUNK_BYTES)
+                    if not data:
+                        return
+                    if side is client and self._is_triggered(data):
+                        self.cut()
+                        return
+                    (server if side is client else client).sendall(data)
+        except OSError:
+            return
+        finally:
+            client.close()
+            server.close()
+
+    def _is_triggered(self, data: bytes) -> bool:
+        with self._lock:
+            if self._trigger is None:
+                return False
+            text, times = self._trigger
+            times -= data.count(text)
+            self._trigger = (text, times) if times > 0 else None
+            return times <= 0
