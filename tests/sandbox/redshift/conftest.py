@@ -1,5 +1,6 @@
 """A throw-away warehouse for the gateway's tests: PostgreSQL, moto's S3 and the gateway between them."""
 
+import contextlib
 import io
 import json
 import os
@@ -23,6 +24,7 @@ from moto.server import ThreadedMotoServer
 
 from datalake_assets.sandbox.redshift.bootstrap import install
 from datalake_assets.sandbox.redshift.server import Gateway
+from tests.conftest import enter_environment
 
 ADMIN, ADMIN_PASSWORD = "admin", "admin-secret"
 LOADER, LOADER_PASSWORD = "loader", "loader-secret"
@@ -105,12 +107,14 @@ def aws_environment() -> Iterator[str]:
     server.start()
     host, port = server.get_host_and_port()
     endpoint = f"http://{host.replace('0.0.0.0', '127.0.0.1')}:{port}"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", endpoint)
-        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-        patch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-        yield endpoint
+    variables = {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+    }
+    enter_environment("aws_environment", variables)
+    yield endpoint
     server.stop()
 
 
@@ -141,7 +145,8 @@ class Lake:
 @pytest.fixture(scope="session")
 def lake(aws_environment: str) -> Lake:
     s3 = boto3.client("s3")
-    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):  # all moto servers of a process share their state
+        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     return Lake(s3)
 
 
