@@ -93,7 +93,6 @@ class Run:
     """A finished run and what it left in Dagster's event log."""
 
     result: dg.ExecuteInProcessResult
-    instance: dg.DagsterInstance
 
     @property
     def success(self) -> bool:
@@ -206,6 +205,7 @@ class Platform:
         assets: Collection[dg.AssetKey] | None = None,
         checks: Collection[dg.AssetCheckKey] | None = None,
         tags: dict[str, str] | None = None,
+        instance: dg.DagsterInstance | None = None,
     ) -> Run:
         """Execute a job in this process: one partition (str), a range as the arrival sensor asks (list), or none."""
         found = location().resolve_job_def(job)
@@ -217,12 +217,12 @@ class Platform:
         if partitions is not None and not isinstance(partitions, str):
             wanted |= {RANGE_START: partitions[0], RANGE_END: partitions[-1]}
         result = found.execute_in_process(
-            instance=self.instance,
+            instance=instance or self.instance,
             partition_key=partitions if isinstance(partitions, str) else None,
             tags=wanted,
             raise_on_error=False,
         )
-        return Run(result, self.instance)
+        return Run(result)
 
     def tick(self) -> Any:
         """One tick of the arrival sensor, without the time to settle."""
@@ -332,6 +332,16 @@ class Platform:
         from datalake_assets.arrivals.ledger import Ledger
 
         return partition in {state.partition for state in Ledger().partition_states([source])}
+
+    def outbox(self, kind: str) -> list[str]:
+        """The alerts of a kind, as JSON, delivered or not."""
+        from sqlalchemy import text
+
+        from datalake_assets.database.engine import engine
+
+        with engine().connect() as connection:
+            rows = connection.execute(text("SELECT * FROM alert_outbox")).mappings().all()
+        return [json.dumps(dict(row), default=str) for row in rows if row["dedup_key"].startswith(f"{kind}:")]
 
     def secret(self) -> dict[str, object]:
         """The account's warehouse secret."""
