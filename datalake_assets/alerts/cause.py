@@ -18,9 +18,11 @@ def failed_step(event: dg.DagsterEvent) -> str | None:
 def root_cause(event: dg.DagsterEvent) -> str:
     """Return the cause of a run's failure in one line.
 
-    An error of the platform says what was found and what to do, so it is preferred to whatever it was raised from;
+    A step that says itself why it failed (`dagster.Failure`) is believed: its first line, and how many follow. An error of the platform says what was found and what to do, so it is preferred to whatever it was raised from;
     otherwise the innermost exception of the first failed step is the cause.
     """
+    if told := _told_by_the_step(event):
+        return told
     errors = [*_chain(_step_error(event)), *_chain(_run_error(event))]
     ours = {kind.__name__ for kind in _kinds(PlatformError)}
     for error in errors:
@@ -30,6 +32,15 @@ def root_cause(event: dg.DagsterEvent) -> str:
     if innermost:
         return _one_line(innermost[-1].message)
     return _one_line(event.message or "The run failed without a message")
+
+
+def _told_by_the_step(event: dg.DagsterEvent) -> str | None:
+    step = _first_step_failure(event)
+    failure = step.step_failure_data.user_failure_data if step else None
+    lines = [line for line in (failure.description or "").splitlines() if line.strip()] if failure else []
+    if not lines:
+        return None
+    return _one_line(lines[0]) + (f" (and {len(lines) - 1} more)" if len(lines) > 1 else "")
 
 
 def _chain(error: SerializableErrorInfo | None) -> Iterator[SerializableErrorInfo]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datalake_assets.errors import WrongHeader
 from datalake_assets.mapping.spec import MappingSpec
 
-NAMES_SHOWN = 50
+NAMES_SHOWN = 12
 
 
 def check_header(spec: MappingSpec, header: Sequence[str], uri: str) -> list[str]:
@@ -38,7 +38,7 @@ def check_header(spec: MappingSpec, header: Sequence[str], uri: str) -> list[str
         raise WrongHeader(
             f"the header lacks {_listed(fatal)}",
             where=uri,
-            expected=f"{_listed(fatal)} among the columns found: {_listed(header)}",
+            expected=f"them among the columns found: {_listed(header)}",
             todo=_nearest(fatal, surplus) or "Mend the file or the mapping's `from`; is source.delimiter right?",
         )
     return missing
