@@ -37,6 +37,7 @@ def _drop_warehouse_tables() -> None:
 @pytest.fixture
 def platform(shared_platform: Platform) -> Iterator[Platform]:
     """The platform, whose runs must leave nothing in the temp folder, whatever the test does to them."""
+    shared_platform.drain()  # the sandbox gets slow with the messages that wait
     yield shared_platform
     assert shared_platform.leftovers() == []
 

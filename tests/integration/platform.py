@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import dagster as dg
 
 from datalake_assets import definitions
@@ -42,10 +43,30 @@ Place = tuple[str, int]
 
 def forget() -> None:
     """Drop what this process has cached of its environment, as a run of its own process would not have it."""
-    import boto3
-
+    # Closed here, not by the garbage collector, which complains of open sockets at any later moment.
+    for client in session("flights")._clients.values():
+        client.close()
     forget_accounts()
     boto3.DEFAULT_SESSION = None
+
+
+class ReadersSession(boto3.Session):
+    """The session of an independent client, which keeps its clients: awswrangler makes new ones for each call."""
+
+    def __init__(self) -> None:
+        credentials = session("flights")._session().get_credentials().get_frozen_credentials()
+        super().__init__(
+            credentials.access_key,
+            credentials.secret_key,
+            credentials.token,
+            region_name=registry().account("flights").region,
+        )
+        self._kept: dict[str, Any] = {}
+
+    def client(self, service_name: str, **options: Any) -> Any:  # type: ignore[override]
+        if service_name not in self._kept:
+            self._kept[service_name] = super().client(service_name, **options)  # type: ignore[call-overload]
+        return self._kept[service_name]
 
 
 @cache
@@ -65,7 +86,7 @@ def asset(layer: str, table: str) -> dg.AssetKey:
     return dg.AssetKey(["flights", layer, table])
 
 
-def flight(day: str, number: int, **changed: object) -> str:
+def flight(day: str, number: object, **changed: object) -> str:
     """One good line of a flights file; `changed` replaces raw columns."""
     values: dict[str, object] = dict(
         zip(
@@ -147,6 +168,7 @@ class Platform:
         self.account = registry().account("flights")
         self._next_day = date(2013, 2, 1)
         self._sensor_cursor: str | None = None
+        self._readers = ReadersSession()
 
     @property
     def s3(self) -> Any:
@@ -247,7 +269,9 @@ class Platform:
 
     # What readers see
 
-    def lake(self, table: str, days: Sequence[str] | None = None) -> "pd.DataFrame":
+    def lake(
+        self, table: str, days: Sequence[str] | None = None, *, columns: Sequence[str] | None = None
+    ) -> "pd.DataFrame":
         """The table as an independent client reads it from the catalog."""
         import awswrangler as wr
 
@@ -255,13 +279,14 @@ class Platform:
         frame: pd.DataFrame = wr.s3.read_parquet_table(
             database=self.account.glue_database,
             table=table,
-            boto3_session=session("flights")._session(),
+            columns=None if columns is None else list(columns),
+            boto3_session=self._readers,
             partition_filter=None if wanted is None else lambda values: values["dt"] in wanted,
         )
         return frame
 
     def lake_records(self, table: str, days: Sequence[str] | None = None) -> Counter[Place]:
-        frame = self.lake(table, days)
+        frame = self.lake(table, days, columns=["_source_file", "_source_row"])
         return Counter(zip(frame["_source_file"], map(int, frame["_source_row"]), strict=True))
 
     def quarantine(self, day: str) -> list[dict[str, Any]]:
