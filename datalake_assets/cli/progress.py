@@ -1,6 +1,7 @@
 """What the demo waits for, how far it is, and how that is shown."""
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from datalake_assets.project import DBT_PROJECT, LOCATIONS_FOLDER
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+SECONDS_BETWEEN_LINES = 5.0
 
 
 @dataclass(frozen=True)
@@ -96,8 +100,6 @@ class Watch:
 
 def build_watch(location: str, landed_keys: Sequence[str]) -> Watch:
     """Work out from the declared pipelines and the landed keys what there will be."""
-    import time
-
     tables = []
     for declaration in read_declarations(LOCATIONS_FOLDER / location):
         pipeline = build_pipeline(location, declaration.spec)
@@ -124,16 +126,22 @@ def _model_keys() -> list[list[str]]:
 
 @contextmanager
 def shown_progress(console: "Console", watch: Watch) -> Iterator[Callable[[], None]]:
-    """Show the stages: bars on a terminal, a line for each change elsewhere."""
+    """Show the stages: bars on a terminal, a line every few seconds elsewhere."""
     if not console.is_terminal:
-        shown: list[list[tuple[str, int, int]]] = []
+        shown: list[str] = []
+        due = time.monotonic()
 
         def print_changes() -> None:
-            if (now := watch.progress()) not in shown[-1:]:
-                shown.append(now)
-                console.print("  ".join(f"{name} {done}/{wanted}" for name, done, wanted in now))
+            nonlocal due
+            line = "  ".join(f"{name} {done}/{wanted}" for name, done, wanted in watch.progress())
+            if line not in shown[-1:] and time.monotonic() >= due:
+                shown.append(line)
+                due = time.monotonic() + SECONDS_BETWEEN_LINES
+                console.print(line)
 
         yield print_changes
+        due = 0.0
+        print_changes()
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
