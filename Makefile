@@ -45,7 +45,7 @@ clean:  ## remove the environment; the sandbox's state stays (datalake sandbox r
 	rm -rf .venv dbt_project/target
 
 $(READY): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else "Python 3.11 to 3.13 is needed, found %d.%d; name one with PYTHON=python3.12 make ..." % v[:2])'
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, found %d.%d; name one: make PYTHON=python3.12 ..." % sys.version_info[:2])'
 	@echo "Preparing .venv from requirements.lock"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@test -n "$(UV)" || test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
