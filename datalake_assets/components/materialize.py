@@ -32,6 +32,8 @@ def materialize(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Iterat
     """
     partitions = list(context.partition_keys) if context.has_partition_key_range or context.has_partition_key else []
     lake = dg.AssetKey(pipeline.lake_key)
+    # An attempt may have published a partition and have ended before it could say so.
+    told = _told_before(context, lake) if context.retry_number else frozenset()
     outcomes: list[Outcome] = []
     for outcome in ingest(
         pipeline,
@@ -42,7 +44,7 @@ def materialize(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Iterat
         is_retry=context.retry_number > 0,
     ):
         outcomes.append(outcome)
-        _report(context, pipeline, outcome)
+        _report(context, pipeline, outcome, told)
     if context.selected_asset_check_keys and any(_counts(each) for each in outcomes):
         yield _check(pipeline, outcomes)
     failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
@@ -50,11 +52,20 @@ def materialize(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Iterat
         raise _failure(context, failed)
 
 
-def _report(context: dg.AssetExecutionContext, pipeline: Pipeline, outcome: Outcome) -> None:
+def _told_before(context: dg.AssetExecutionContext, asset: dg.AssetKey) -> frozenset[str]:
+    """The partitions of an asset that earlier attempts of this run have materialized."""
+    events = context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    found = [entry.dagster_event for entry in events if entry.dagster_event is not None]
+    return frozenset(event.partition or UNPARTITIONED for event in found if event.asset_key == asset)
+
+
+def _report(
+    context: dg.AssetExecutionContext, pipeline: Pipeline, outcome: Outcome, told_before: frozenset[str]
+) -> None:
     partition = outcome.partition or None
     shown = outcome.partition or pipeline.name
     if isinstance(outcome, Published):
-        if outcome.reused:
+        if outcome.reused and (outcome.run_id != context.run.run_id or outcome.partition in told_before):
             context.log.info(f"{shown}: version {outcome.version} is published already")
             return
         counts = outcome.counts

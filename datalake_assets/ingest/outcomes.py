@@ -15,6 +15,8 @@ class Published:
 
     partition: str
     version: str
+    run_id: str
+    """The run that published it."""
     uri: str
     manifest_uri: str
     inputs: tuple[RawInput, ...]
@@ -70,6 +72,7 @@ def published_outcome(
     return Published(
         partition=version.partition,
         version=version.id,
+        run_id=manifest.run_id,
         uri=lake.location(version.prefix),
         manifest_uri=lake.location(manifest.key),
         inputs=manifest.inputs,

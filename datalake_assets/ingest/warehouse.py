@@ -15,9 +15,8 @@ def load_published(pipeline: Pipeline, published: Sequence[Published], run_id: s
     """Load each version once: one that the warehouse shows already is skipped."""
     from datalake_assets.accounts.secrets import warehouse_secret
     from datalake_assets.warehouse.connection import connect
-    from datalake_assets.warehouse.load import PartitionLoad, load_partition
+    from datalake_assets.warehouse.load import PartitionLoad, load_partition, prepare
     from datalake_assets.warehouse.merge import merge_table
-    from datalake_assets.warehouse.table import ensure_table
 
     table = pipeline.warehouse
     if table is None or not published:
@@ -28,7 +27,7 @@ def load_published(pipeline: Pipeline, published: Sequence[Published], run_id: s
     waiting = deque(published)
     try:
         with connect(warehouse_secret(pipeline.location)) as connection:
-            ensure_table(connection, table)
+            prepare(connection, table)
             while waiting:
                 each = waiting[0]
                 begin = time.monotonic()

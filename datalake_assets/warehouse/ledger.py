@@ -64,6 +64,11 @@ def loaded_version(connection: WarehouseConnection, table: WarehouseTable, parti
     return found.get(partition)
 
 
+def forget_loads(connection: WarehouseConnection, table: WarehouseTable) -> None:
+    """Forget what a table held that somebody has dropped since, within the caller's transaction."""
+    connection.execute(f"DELETE FROM {quoted(table.schema)}.{quoted(LEDGER)} WHERE table_name = %s", (table.name,))
+
+
 def record_load(connection: WarehouseConnection, table: WarehouseTable, loaded: LoadedVersion) -> None:
     """Replace the ledger's row of a partition, within the caller's transaction."""
     ledger = f"{quoted(table.schema)}.{quoted(LEDGER)}"

@@ -17,6 +17,7 @@ from datalake_assets.warehouse.connection import WarehouseConnection
 from datalake_assets.warehouse.ledger import (
     LoadedVersion,
     ensure_ledger,
+    forget_loads,
     loaded_version,
     lock_ledger,
     record_load,
@@ -118,7 +119,7 @@ def prepare(connection: WarehouseConnection, table: WarehouseTable) -> None:
     """Bring the ledger and the table there, once for each connection; nothing is written if they are."""
     if table not in connection.prepared:
         ensure_ledger(connection, table.schema)
-        ensure_table(connection, table)
+        ensure_table(connection, table, when_created=lambda: forget_loads(connection, table))
         connection.prepared.add(table)
 
 

@@ -1,6 +1,7 @@
 """A table of the warehouse as its pipeline declares it, and the DDL that brings it there."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from datalake_assets.errors import ConfigurationError
@@ -75,18 +76,25 @@ class WarehouseTable:
         return (*self.columns, self.partition_column) if self.partition_column else self.columns
 
 
-def ensure_table(connection: WarehouseConnection, table: WarehouseTable) -> None:
+def ensure_table(
+    connection: WarehouseConnection, table: WarehouseTable, *, when_created: Callable[[], object] | None = None
+) -> None:
     """Create the table or add the columns it lacks; columns that are no longer declared stay.
 
     Nothing is written if nothing differs.
 
+    Args:
+        when_created: called in the transaction that creates the table.
+
     Raises:
         ConfigurationError: a column of the table has another type than declared.
     """
-    retrying(lambda: _ensure_once(connection, table))
+    retrying(lambda: _ensure_once(connection, table, when_created))
 
 
-def _ensure_once(connection: WarehouseConnection, table: WarehouseTable) -> None:
+def _ensure_once(
+    connection: WarehouseConnection, table: WarehouseTable, when_created: Callable[[], object] | None
+) -> None:
     existing = existing_columns(connection, table.schema, table.name)
     if not existing:
         with connection.transaction():
@@ -96,6 +104,8 @@ def _ensure_once(connection: WarehouseConnection, table: WarehouseTable) -> None
                 connection.execute(f"COMMENT ON TABLE {table.sql_name} IS {text_literal(table.comment)}")
             for column in table.all_columns:
                 _comment(connection, table, column)
+            if when_created is not None:
+                when_created()
         log.info("created table %s in the warehouse", table.label)
         return
 

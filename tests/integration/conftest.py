@@ -15,7 +15,7 @@ from tests.integration.platform import Platform, forget
 from tests.integration.relay import Relay
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_platform(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """One for all tests, each with days of its own, and with retries that do not wait.
 
@@ -25,8 +25,10 @@ def shared_platform(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) 
     with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:
         patch.setattr(materialize, "RETRY_SECONDS", (0, 0, 0))
         patch.setattr("tempfile.tempdir", str(tmp_path_factory.mktemp("scratch")))
-        yield Platform(sandbox, instance)
+        made = Platform(sandbox, instance)
+        yield made
     _drop_warehouse_tables()
+    made.close()
 
 
 def _drop_warehouse_tables() -> None:

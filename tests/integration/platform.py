@@ -17,6 +17,7 @@ import boto3
 import dagster as dg
 
 from datalake_assets import definitions
+from datalake_assets.accounts import sessions
 from datalake_assets.accounts.registry import registry
 from datalake_assets.accounts.secrets import warehouse_secret
 from datalake_assets.accounts.sessions import session
@@ -44,7 +45,7 @@ Place = tuple[str, int]
 def forget() -> None:
     """Drop what this process has cached of its environment, as a run of its own process would not have it."""
     # Closed here, not by the garbage collector, which complains of open sockets at any later moment.
-    for client in session("flights")._clients.values():
+    for client in (*session("flights")._clients.values(), sessions._platform_sts()):
         client.close()
     forget_accounts()
     boto3.DEFAULT_SESSION = None
@@ -150,6 +151,14 @@ class Run:
                 found[event.partition or ""] = event.step_materialization_data.materialization
         return found
 
+    def materialized_partitions(self, key: dg.AssetKey) -> list[str]:
+        """The partition of each materialization event, repeated ones too."""
+        return [
+            event.partition or ""
+            for event in self.result.all_events
+            if event.is_step_materialization and event.asset_key == key
+        ]
+
     @property
     def checks(self) -> list[dg.AssetCheckEvaluation]:
         return list(self.result.get_asset_check_evaluations())
@@ -173,6 +182,12 @@ class Platform:
     @property
     def s3(self) -> Any:
         return session("flights").client("s3")
+
+    def close(self) -> None:
+        """Close the connections to AWS."""
+        for client in self._readers._kept.values():
+            client.close()
+        forget()
 
     def leftovers(self) -> list[str]:
         """What runs have left in the temp folder."""
@@ -239,6 +254,7 @@ class Platform:
         if partitions is not None and not isinstance(partitions, str):
             wanted |= {RANGE_START: partitions[0], RANGE_END: partitions[-1]}
         result = found.execute_in_process(
+            run_config={"loggers": {"console": {"config": {"log_level": "INFO"}}}},
             instance=instance or self.instance,
             partition_key=partitions if isinstance(partitions, str) else None,
             tags=wanted,

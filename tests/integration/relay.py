@@ -22,6 +22,7 @@ class Relay:
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._listener: socket.socket | None = None
         self._trigger: tuple[bytes, int] | None = None
+        self._loses_answer = False
         self._threads: list[threading.Thread] = []
         self.port = 0
         self.mend()
@@ -39,9 +40,12 @@ class Relay:
                 with contextlib.suppress(OSError):
                     side.shutdown(socket.SHUT_RDWR)
 
-    def cut_at(self, text: bytes, *, times: int = 1) -> None:
-        """Cut by itself when a client has sent `text` that many times; the last one never arrives."""
-        self._trigger = (text, times)
+    def cut_at(self, text: bytes, *, times: int = 1, loses_answer: bool = False) -> None:
+        """Cut by itself when a client has sent `text` that many times.
+
+        The last one never arrives; with `loses_answer` it does, and what is lost is the answer.
+        """
+        self._trigger, self._loses_answer = (text, times), loses_answer
 
     def mend(self) -> None:
         listener = socket.create_server((LOCALHOST, self.port), reuse_port=False)
@@ -84,6 +88,7 @@ class Relay:
             self._start(self._pump, client, server)
 
     def _pump(self, client: socket.socket, server: socket.socket) -> None:
+        is_doomed = False
         try:
             while True:
                 for side in select.select([client, server], [], [])[0]:
@@ -91,6 +96,8 @@ class Relay:
                     if not data:
                         return
                     if side is client and self._is_triggered(data):
+                        is_doomed = True
+                    if is_doomed and (side is server or not self._loses_answer):
                         self.cut()
                         return
                     (server if side is client else client).sendall(data)

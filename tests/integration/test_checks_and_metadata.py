@@ -92,11 +92,11 @@ def test_the_warehouse_alone_says_when_nothing_is_published(platform: Platform) 
     assert "Materialize flights/lake/flights first" in run.failure
 
 
-@pytest.fixture
-def materialized(platform: Platform) -> dict[str, dg.AssetMaterialization]:
-    day = platform.day()
-    platform.put_day(day)
-    run = platform.run("flights", day)
+@pytest.fixture(scope="module")
+def materialized(shared_platform: Platform) -> dict[str, dg.AssetMaterialization]:
+    day = shared_platform.day()
+    shared_platform.put_day(day)
+    run = shared_platform.run("flights", day)
     return {"lake": run.materialized(LAKE)[day], "warehouse": run.materialized(WAREHOUSE)[day], "day": day}  # type: ignore[dict-item]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from datalake_assets.accounts.registry import registry
 from datalake_assets.accounts.secrets import warehouse_secret
-from tests.integration.platform import Platform, asset, forget
+from tests.integration.platform import Platform, Run, asset, forget
 
 SECRET = "secret datalake/warehouse of account flights: "
 
@@ -28,7 +28,7 @@ def secret(platform: Platform) -> Iterator[dict[str, object]]:
     platform.put_secret(json.dumps(before))
 
 
-def check_that_only_the_load_failed(platform: Platform, day: str, *words: str) -> None:
+def check_that_only_the_load_failed(platform: Platform, day: str, *words: str) -> Run:
     failed = platform.run("flights", day)
     assert not failed.success
     assert failed.restarts == 0, "a wrong credential does not mend itself"
@@ -36,6 +36,7 @@ def check_that_only_the_load_failed(platform: Platform, day: str, *words: str) -
         assert word in failed.failure
     assert sorted(failed.materialized(asset("lake", "flights"))) == [day]
     assert failed.materialized(asset("warehouse", "flights")) == {}
+    return failed
 
 
 def check_that_the_next_run_succeeds(platform: Platform, day: str) -> None:
@@ -67,8 +68,8 @@ def test_a_malformed_secret_is_told_without_its_value(
     platform: Platform, day: str, secret: dict[str, object], value: str, words: tuple[str, ...]
 ) -> None:
     platform.put_secret(value)
-    check_that_only_the_load_failed(platform, day, SECRET, *words)
-    assert "hunter2" not in platform.run("flights", day).traceback
+    failed = check_that_only_the_load_failed(platform, day, SECRET, *words)
+    assert "hunter2" not in failed.traceback
 
 
 def test_a_missing_secret(platform: Platform, day: str) -> None:

@@ -6,7 +6,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from datalake_assets.accounts.secrets import warehouse_secret
 from datalake_assets.ingest import prepare as preparing
+from datalake_assets.warehouse.connection import connect
 from tests.integration.platform import Platform, Run, asset, flights_file
 
 LAKE, WAREHOUSE = asset("lake", "flights"), asset("warehouse", "flights")
@@ -183,3 +185,12 @@ def test_a_key_that_is_there_twice_fails_the_load_and_is_named(platform: Platfor
     platform.put("airlines/airlines.csv", "carrier,name\nAA,American\nUA,United\n")
     assert platform.run("airlines").success
     assert platform.warehouse("SELECT carrier FROM lake.airlines ORDER BY 1") == [("AA",), ("UA",)]
+
+
+def test_a_warehouse_table_that_was_dropped_is_loaded_again(platform: Platform) -> None:
+    platform.put("planes/planes.csv", "tailnum,year,type,manufacturer,model,engines,seats,speed,engine\nN1,NA,,,,,,,\n")
+    assert platform.run("planes").success
+    with connect(warehouse_secret("flights")) as connection:
+        connection.execute("DROP TABLE lake.planes")
+    assert platform.run("planes", assets=[asset("warehouse", "planes")]).success
+    assert platform.warehouse("SELECT tail_number FROM lake.planes") == [("N1",)]

@@ -96,26 +96,17 @@ def test_a_killed_warehouse_keeps_the_lake_published_and_the_load_as_work(platfo
     assert failed.materialized(WAREHOUSE) == {}
     assert dirty(platform, days) == days
 
-    again = platform.run("flights", days)
-    assert again.success
+    locations = {day: platform.glue_location("flights", day) for day in days}
+    load = platform.run("flights", days[0], assets=[WAREHOUSE])
+    assert load.success
+    assert load.materialized(LAKE) == {}
+    assert list(load.materialized(WAREHOUSE)) == days[:1]
+    assert loaded(platform, days) == days[:1]
+    assert {day: platform.glue_location("flights", day) for day in days} == locations
+
+    assert platform.run("flights", days).success
     assert is_whole(platform, days)
     assert dirty(platform, days) == []
-
-
-def test_a_load_alone_catches_up_with_what_is_published(platform: Platform, gateway: Gateway) -> None:
-    days = land(platform, 2)
-    gateway.kill()
-    assert not platform.run("flights", days).success
-    gateway.start()
-    locations = {day: platform.glue_location("flights", day) for day in days}
-
-    again = platform.run("flights", days, assets=[WAREHOUSE])
-
-    assert again.success
-    assert is_whole(platform, days)
-    assert {day: platform.glue_location("flights", day) for day in days} == locations
-    assert again.materialized(LAKE) == {}
-    assert sorted(again.materialized(WAREHOUSE)) == days
 
 
 def test_a_warehouse_that_stops_during_a_run_of_a_week_loses_only_what_was_not_loaded(
@@ -151,7 +142,7 @@ def test_a_warehouse_that_comes_back_is_found_by_the_run_itself(
     assert dirty(platform, days) == []
     assert versions(platform, days) == len(days), "the retry published what was published already"
     for key in (LAKE, WAREHOUSE):
-        assert list(run.materialized(key)) == days
+        assert run.materialized_partitions(key) == days, "each is told once"
 
 
 def versions(platform: Platform, days: list[str]) -> int:
@@ -215,6 +206,21 @@ def test_an_aws_that_stops_at_any_moment_leaves_nothing_half(
     assert all(rows == ([1, 2, 3], [1, 2, 3]) for rows in seen[0].values())
     assert is_whole(platform, days)
     assert dirty(platform, days) == []
+
+
+def test_a_publication_whose_answer_is_lost_is_found_and_told_by_the_retry(
+    platform: Platform, aws_relay: Relay, before_retry: Callable[[Callable[[], None]], None]
+) -> None:
+    days = land(platform, 2)
+    aws_relay.cut_at(b"AWSGlue.BatchCreatePartition", loses_answer=True)
+    before_retry(aws_relay.mend)
+    run = platform.run("flights", days)
+
+    assert run.success
+    assert run.restarts == 1
+    assert versions(platform, days) == len(days), "the retry found what was published"
+    assert sorted(run.materialized(LAKE)) == days
+    assert is_whole(platform, days)
 
 
 def test_a_stopped_platform_database_stops_a_run_before_it_publishes(platform: Platform, database_relay: Relay) -> None:
