@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -24,27 +25,18 @@ LAKE, WAREHOUSE = asset("lake", "flights"), asset("warehouse", "flights")
 GOOD = ([1, 2, 3], [1, 2, 3])
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "with space",
-        "plus+sign",
-        "日本 ü%41",
-        "quote'\"&=",
-        "[a]*?{b}",
-        "\N{DOG FACE}" * 60,
-        "a" * 250,
-        "-rf",
-        "a;b$c`d",
-    ],
-    ids=lambda name: ascii(name[:12]),
-)
-def test_odd_keys_are_files_like_others(platform: Platform, name: str) -> None:
-    day = platform.day()
-    uri = platform.put_day(day, name=f"{name}.csv.gz")
-    assert platform.run("flights", day).success
-    assert platform.lake_records("flights", [day]) == platform.warehouse_records("flights", [day])
-    assert {found for found, _ in platform.lake_records("flights", [day])} == {uri}
+ODD_NAMES = [
+    "with space", "plus+sign", "日本 ü%41", "quote'\"&=", "[a]*?{b}", "\N{DOG FACE}" * 60, "a" * 250, "-rf", "$c`d;",
+]  # fmt: skip
+
+
+def test_odd_keys_are_files_like_others(platform: Platform) -> None:
+    days = platform.days(len(ODD_NAMES))
+    uris = [platform.put_day(day, name=f"{name}.csv.gz") for day, name in zip(days, ODD_NAMES, strict=True)]
+    assert platform.run("flights", days).success
+    records = platform.lake_records("flights", days)
+    assert records == platform.warehouse_records("flights", days)
+    assert Counter(uri for uri, _ in records) == Counter(dict.fromkeys(uris, 3))
 
 
 def test_values_with_quotes_and_line_breaks_arrive_as_they_are(platform: Platform) -> None:
@@ -96,10 +88,14 @@ def test_a_value_that_the_warehouse_cannot_hold_never_stops_its_day(platform: Pl
 
 def test_many_tiny_files_are_one_partition(platform: Platform) -> None:
     day = platform.day()
-    with ThreadPoolExecutor(8) as pool:
-        list(
-            pool.map(lambda n: platform.put_day(day, flights_file(day, 1, first=n), name=f"{n:03d}.csv.gz"), range(500))
-        )
+
+    def land(number: int) -> None:
+        platform.put_day(day, flights_file(day, 1, first=number), name=f"{number:03d}.csv.gz")
+
+    with ThreadPoolExecutor(4) as pool:
+        for start in range(0, 500, 100):
+            list(pool.map(land, range(start, start + 100)))
+            platform.drain()  # the sandbox gets slow with the messages that wait
     run = platform.run("flights", day)
     assert run.success
     assert platform.numbers(day) == (list(range(500)), list(range(500)))
