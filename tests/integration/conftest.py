@@ -11,8 +11,8 @@ from datalake_assets.accounts.secrets import warehouse_secret
 from datalake_assets.components import materialize
 from datalake_assets.sandbox.sandbox import Sandbox
 from datalake_assets.warehouse.connection import connect
-from tests.integration.platform import Platform, forget
 from tests.integration.relay import Relay
+from tests.integration.user import Platform, forget
 
 
 @pytest.fixture(scope="package")

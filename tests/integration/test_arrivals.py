@@ -5,8 +5,8 @@ import pytest
 
 from datalake_assets.arrivals import requests
 from datalake_assets.components.dead_letter_alerts import build_dead_letter_sensor
-from tests.integration.platform import RANGE_END, RANGE_START, Platform, asset, flights_file
 from tests.integration.relay import Relay
+from tests.integration.user import RANGE_END, RANGE_START, Platform, asset, flights_file
 
 
 def requested(platform: Platform, days: list[str]) -> list[dg.RunRequest]:

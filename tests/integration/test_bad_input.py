@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.platform import FLIGHTS_HEADER, Platform, Run, asset, flight, flights_file, flights_text
+from tests.integration.user import FLIGHTS_HEADER, Platform, Run, asset, flight, flights_file, flights_text
 
 OLD, MENDED = [1, 2, 3], [71, 72]
 

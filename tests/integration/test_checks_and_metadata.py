@@ -3,7 +3,7 @@
 import dagster as dg
 import pytest
 
-from tests.integration.platform import Platform, asset, flight, flights_file
+from tests.integration.user import Platform, asset, flight, flights_file
 
 LAKE, WAREHOUSE = asset("lake", "flights"), asset("warehouse", "flights")
 CHECK = dg.AssetCheckKey(LAKE, "quarantine")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from datalake_assets.sandbox import samples
-from tests.integration.platform import Place, Platform, Run, asset
+from tests.integration.user import Place, Platform, Run, asset
 
 DAYS = [str(day) for day in samples.first_days(7)]
 TABLES = ("flights", "weather", "airlines", "airports", "planes")

@@ -8,7 +8,7 @@ import pytest
 
 from datalake_assets.accounts.registry import registry
 from datalake_assets.accounts.secrets import warehouse_secret
-from tests.integration.platform import Platform, Run, asset, forget
+from tests.integration.user import Platform, Run, asset, forget
 
 SECRET = "secret datalake/warehouse of account flights: "
 

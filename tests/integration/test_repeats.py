@@ -9,7 +9,7 @@ import pytest
 from datalake_assets.accounts.secrets import warehouse_secret
 from datalake_assets.ingest import prepare as preparing
 from datalake_assets.warehouse.connection import connect
-from tests.integration.platform import Platform, Run, asset, flights_file
+from tests.integration.user import Platform, Run, asset, flights_file
 
 LAKE, WAREHOUSE = asset("lake", "flights"), asset("warehouse", "flights")
 

@@ -9,8 +9,8 @@ import pytest
 
 from datalake_assets.components import materialize
 from datalake_assets.sandbox.ports import is_listening
-from tests.integration.platform import Platform, asset
 from tests.integration.relay import Relay
+from tests.integration.user import Platform, asset
 
 LAKE, WAREHOUSE = asset("lake", "flights"), asset("warehouse", "flights")
 

@@ -19,7 +19,7 @@ from datalake_assets.accounts.settings import settings
 from datalake_assets.ingest import prepare as preparing
 from datalake_assets.ingest import warehouse as loading
 from tests.integration import big_file
-from tests.integration.platform import FLIGHTS_HEADER, Platform, asset, flight, flights_file
+from tests.integration.user import FLIGHTS_HEADER, Platform, asset, flight, flights_file
 
 LAKE, WAREHOUSE = asset("lake", "flights"), asset("warehouse", "flights")
 GOOD = ([1, 2, 3], [1, 2, 3])
