@@ -16,6 +16,7 @@ SOURCE_FILE_COLUMN = "_source_file"
 SOURCE_ROW_COLUMN = "_source_row"
 RESCUED_COLUMN = "_rescued_data"
 PARTITION_COLUMN = "dt"
+QUARANTINE_CHECK = "quarantine"  # the asset check of a lake table
 UNPARTITIONED = ""  # the partition key of a table without partitions, in ledgers and manifests
 
 MAX_IDENTIFIER_CHARACTERS = 63

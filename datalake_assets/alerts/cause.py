@@ -18,7 +18,8 @@ def failed_step(event: dg.DagsterEvent) -> str | None:
 def root_cause(event: dg.DagsterEvent) -> str:
     """Return the cause of a run's failure in one line.
 
-    A step that says itself why it failed (`dagster.Failure`) is believed: its first line, and how many follow. An error of the platform says what was found and what to do, so it is preferred to whatever it was raised from;
+    A step that says itself why it failed (`dagster.Failure`) is believed: its first line, and how many follow. An
+    error of the platform says what was found and what to do, so it is preferred to whatever it was raised from;
     otherwise the innermost exception of the first failed step is the cause.
     """
     if told := _told_by_the_step(event):

@@ -15,12 +15,10 @@ from datalake_assets.arrivals.partitions import Daily, PartitionKind, Unpartitio
 from datalake_assets.arrivals.pattern import KeyPattern
 from datalake_assets.components.pipeline_spec import PipelineSpec
 from datalake_assets.ingest.pipeline import Pipeline
-from datalake_assets.names import qualified
+from datalake_assets.names import QUARANTINE_CHECK, qualified
 
 if TYPE_CHECKING:
     from datalake_assets.arrivals.sources import ArrivalSource
-
-QUARANTINE_CHECK = "quarantine"
 
 
 class LakePipeline(dg.Component):

@@ -16,7 +16,7 @@ from datalake_assets.errors import PlatformError, TransientError
 from datalake_assets.ingest.outcomes import Failed, Loaded, Outcome, Published
 from datalake_assets.ingest.pipeline import Pipeline
 from datalake_assets.ingest.run import ingest
-from datalake_assets.names import UNPARTITIONED
+from datalake_assets.names import QUARANTINE_CHECK, UNPARTITIONED
 
 MAX_RETRIES = 3
 RETRY_SECONDS = (5, 20, 60)  # a warehouse that restarts needs a minute or so
@@ -91,8 +91,6 @@ def _counts(outcome: Outcome) -> RowCounts | None:
 
 def _check(pipeline: Pipeline, outcomes: Sequence[Outcome]) -> dg.AssetCheckResult:
     """The quarantine check: passed if every partition's share of bad rows is within its limit."""
-    from datalake_assets.components.lake_pipeline import QUARANTINE_CHECK
-
     limit = pipeline.mapping.bad_rows.fail_above
     read = [
         (each.partition, each.counts, each.reasons)

@@ -80,9 +80,7 @@ def test_every_pipeline_of_the_repository_is_valid() -> None:
         ("  name: orders", "  name: [", 5, "this is not YAML"),
     ],
 )
-def test_a_mistake_is_reported_where_it_was_typed(
-    tmp_path: Path, old: str, new: str, line: int, expected: str
-) -> None:
+def test_a_mistake_is_reported_where_it_was_typed(tmp_path: Path, old: str, new: str, line: int, expected: str) -> None:
     assert old in GOOD
     path = write(tmp_path, GOOD.replace(old, new, 1))
     text = complaint(tmp_path)

@@ -1,5 +1,6 @@
 """What Dagster sees of the dbt project, without any warehouse."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -9,10 +10,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+from pydantic import SecretStr
 
+from datalake_assets.accounts.secrets import WarehouseSecret
 from datalake_assets.components.dbt_lineage import Relation, column_lineage
-from datalake_assets.components.dbt_manifest import ensure_manifest, manifest_path, read_manifest
+from datalake_assets.components.dbt_manifest import dbt_executable, ensure_manifest, manifest_path, read_manifest
 from datalake_assets.components.dbt_models import ModelTranslator, build_dbt_definitions, model_targets
+from datalake_assets.components.dbt_run import warehouse_environment
 from datalake_assets.errors import ConfigurationError
 
 SOURCES = {f"flights/warehouse/{name}" for name in ("flights", "weather", "airlines", "airports", "planes")}
@@ -65,6 +69,25 @@ def test_a_model_needs_what_its_tests_read(dbt_project: Path) -> None:
     flights = targets["analytics/staging/stg_flights"]
     assert flights.parents == {"flights/warehouse/flights"}
     assert flights.needs == {"analytics/staging/stg_airlines", "analytics/staging/stg_airports"}
+
+
+@pytest.mark.parametrize(
+    ("built", "is_tested"),
+    [("stg_airlines", False), ("stg_flights stg_airlines daily_delays", True)],
+    ids=["airlines arrived before any flight", "flights came"],
+)
+def test_a_test_between_two_models_waits_for_both(dbt_project: Path, built: str, is_tested: bool) -> None:
+    secret = WarehouseSecret(host="warehouse.invalid", dbname="w", username="u", password=SecretStr("quite-secret"))
+    found = subprocess.run(
+        [dbt_executable(), "--quiet", "ls", "--select", *built.split(), "--resource-types", "test"],
+        cwd=dbt_project,
+        env={**os.environ, **warehouse_environment(secret), "DBT_PROFILES_DIR": str(dbt_project)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert ("relationships_stg_flights_carrier_code" in found) is is_tested
+    assert ("unique_stg_airlines_carrier_code" in found) is True
 
 
 def test_lineage_goes_through_steps_stars_and_joins() -> None:
