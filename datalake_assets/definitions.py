@@ -25,6 +25,7 @@ def build_location(name: str) -> "dg.Definitions":
         ConfigurationError: a YAML file has mistakes (all of them are listed), or the registry does not know the name.
     """
     import importlib
+    import warnings
 
     import dagster as dg
     from dagster.components.core.component_tree import ComponentTree
@@ -39,7 +40,10 @@ def build_location(name: str) -> "dg.Definitions":
     module = importlib.import_module(f"datalake_assets.locations.{name}")
     # Of the folder, not of the whole tree: the root adds a catalog of every component type that any installed package
     # offers, and importing those takes three times as long as all the rest.
-    loaded = ComponentTree.from_module(defs_module=module, project_root=PROJECT_ROOT).build_defs(folder)
+    with warnings.catch_warnings():
+        # Of Dagster about Dagster, in each log of each run: its component loader uses functions that it calls preview.
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        loaded = ComponentTree.from_module(defs_module=module, project_root=PROJECT_ROOT).build_defs(folder)
     sensors = []
     if declared:
         from datalake_assets.arrivals.sensor import build_arrival_sensor
