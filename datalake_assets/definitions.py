@@ -41,8 +41,9 @@ def build_location(name: str) -> "dg.Definitions":
     # Of the folder, not of the whole tree: the root adds a catalog of every component type that any installed package
     # offers, and importing those takes three times as long as all the rest.
     with warnings.catch_warnings():
-        # Of Dagster about Dagster, in each log of each run: its component loader uses functions that it calls preview.
+        # Of Dagster about Dagster, in each log of each run: its component loader uses what it calls preview and beta.
         warnings.simplefilter("ignore", dg.PreviewWarning)
+        warnings.simplefilter("ignore", dg.BetaWarning)
         loaded = ComponentTree.from_module(defs_module=module, project_root=PROJECT_ROOT).build_defs(folder)
     sensors = []
     if declared:
