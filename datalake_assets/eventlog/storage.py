@@ -7,13 +7,14 @@ one pool, which also outlives a Dagster instance: a code server makes an instanc
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Self
 
 from dagster._core.storage.event_log import AssetKeyTable
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage, PostgresScheduleStorage
-from dagster_postgres.utils import create_pg_engine, pg_url_from_config
+from dagster_postgres.utils import create_pg_engine, pg_url_from_config, retry_pg_connection_fn
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
@@ -22,6 +23,7 @@ POOL_SIZE = 3
 # The daemon's threads may all ask at once; what exceeds the pool is closed again when it is given back.
 MAX_OVERFLOW = 40
 RECYCLE_SECONDS = 600
+_TABLES_LOCK = 0x6461677374657200  # an advisory lock of our own, made of letters of "dagster"
 
 _lock = threading.Lock()
 # By process id, because a connection must never be used on both sides of a fork.
@@ -57,6 +59,23 @@ def close_pools() -> None:
         _asset_columns.clear()
 
 
+@contextmanager
+def _one_at_a_time(url: str) -> Iterator[None]:
+    """Let one process after the other see whether the tables are there and make them.
+
+    Code servers, daemon and webserver start together; on an empty database each found no table and all but one failed.
+    """
+    from sqlalchemy import text
+
+    connection = retry_pg_connection_fn(shared_engine(url).connect)
+    with connection:
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _TABLES_LOCK})
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _TABLES_LOCK})
+
+
 def _build(
     make: Callable[..., Any], storage: type, inst_data: ConfigurableClassData | None, config: Mapping[str, Any]
 ) -> Any:
@@ -66,7 +85,8 @@ def _build(
     """
     url = pg_url_from_config(config)
     create = bool(config.get("should_autocreate_tables", True)) and (storage, url) not in _prepared
-    made = make(postgres_url=url, should_autocreate_tables=create, inst_data=inst_data)
+    with _one_at_a_time(url) if create else nullcontext():
+        made = make(postgres_url=url, should_autocreate_tables=create, inst_data=inst_data)
     made._engine = shared_engine(url)
     with _lock:
         _prepared.add((storage, url))

@@ -1,5 +1,7 @@
 """The deployed dagster.yaml against a real PostgreSQL: it works, reuses connections and survives a lost one."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -153,3 +155,37 @@ def test_without_a_setting_there_are_at_least_two_runs(monkeypatch: pytest.Monke
     monkeypatch.delenv("DATALAKE_MAX_CONCURRENT_RUNS", raising=False)
 
     assert default_limit() >= 2
+
+
+MAKE_ALL = """
+import sys
+from datalake_assets.eventlog import storage
+config = {"postgres_url": sys.argv[1], "should_autocreate_tables": True}
+print("ready", flush=True)
+sys.stdin.readline()
+for kind in (storage.PooledRunStorage, storage.PooledEventLogStorage, storage.PooledScheduleStorage):
+    kind.from_config_value(None, config)
+"""
+
+
+def test_processes_that_start_together_on_an_empty_database_make_its_tables_once(empty_database_url: str) -> None:
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", MAKE_ALL, empty_database_url],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    for process in started:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"  # all have imported what they need
+    for process in started:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in started:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors[-2000:]
