@@ -23,7 +23,7 @@ POOL_SIZE = 3
 # The daemon's threads may all ask at once; what exceeds the pool is closed again when it is given back.
 MAX_OVERFLOW = 40
 RECYCLE_SECONDS = 600
-_TABLES_LOCK = 0x6461677374657200  # an advisory lock of our own, made of letters of "dagster"
+TABLES_LOCK = 0x6461677374657200  # an advisory lock of our own, made of letters of "dagster"
 
 _lock = threading.Lock()
 # By process id, because a connection must never be used on both sides of a fork.
@@ -69,11 +69,11 @@ def _one_at_a_time(url: str) -> Iterator[None]:
 
     connection = retry_pg_connection_fn(shared_engine(url).connect)
     with connection:
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _TABLES_LOCK})
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": TABLES_LOCK})
         try:
             yield
         finally:
-            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _TABLES_LOCK})
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": TABLES_LOCK})
 
 
 def _build(

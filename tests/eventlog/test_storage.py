@@ -1,8 +1,8 @@
 """The deployed dagster.yaml against a real PostgreSQL: it works, reuses connections and survives a lost one."""
 
-import subprocess
-import sys
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dagster as dg
@@ -13,7 +13,14 @@ from dagster._core.run_coordinator import QueuedRunCoordinator
 
 from datalake_assets.errors import ConfigurationError
 from datalake_assets.eventlog.run_queue import default_limit
-from datalake_assets.eventlog.storage import POOL_SIZE, PooledEventLogStorage, close_pools, shared_engine
+from datalake_assets.eventlog.storage import (
+    POOL_SIZE,
+    TABLES_LOCK,
+    PooledEventLogStorage,
+    PooledScheduleStorage,
+    close_pools,
+    shared_engine,
+)
 
 
 @dg.asset
@@ -157,35 +164,26 @@ def test_without_a_setting_there_are_at_least_two_runs(monkeypatch: pytest.Monke
     assert default_limit() >= 2
 
 
-MAKE_ALL = """
-import sys
-from datalake_assets.eventlog import storage
-config = {"postgres_url": sys.argv[1], "should_autocreate_tables": True}
-print("ready", flush=True)
-sys.stdin.readline()
-for kind in (storage.PooledRunStorage, storage.PooledEventLogStorage, storage.PooledScheduleStorage):
-    kind.from_config_value(None, config)
-"""
+def test_a_process_waits_for_another_that_makes_the_tables(empty_database_url: str) -> None:
+    close_pools()
+    engine = sqlalchemy.create_engine(empty_database_url, poolclass=sqlalchemy.NullPool)
+    waiting_for_us = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    tables = "SELECT count(*) FROM pg_tables WHERE tablename = 'instigators'"
 
-
-def test_processes_that_start_together_on_an_empty_database_make_its_tables_once(empty_database_url: str) -> None:
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", MAKE_ALL, empty_database_url],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+    def make() -> None:
+        PooledScheduleStorage.from_config_value(
+            None, {"postgres_url": empty_database_url, "should_autocreate_tables": True}
         )
-        for _ in range(4)
-    ]
-    for process in started:
-        assert process.stdout
-        assert process.stdout.readline() == "ready\n"  # all have imported what they need
-    for process in started:
-        assert process.stdin
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    for process in started:
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors[-2000:]
+
+    with engine.connect() as other, ThreadPoolExecutor(1) as pool:
+        other.execute(sqlalchemy.text("SELECT pg_advisory_lock(:key)"), {"key": TABLES_LOCK})
+        made = pool.submit(make)
+        deadline = time.monotonic() + 30
+        while not other.execute(sqlalchemy.text(waiting_for_us)).scalar_one():
+            assert not made.done(), "the tables were made although another process is making them"
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert other.execute(sqlalchemy.text(tables)).scalar_one() == 0
+        other.execute(sqlalchemy.text("SELECT pg_advisory_unlock(:key)"), {"key": TABLES_LOCK})
+        made.result(timeout=60)
+        assert other.execute(sqlalchemy.text(tables)).scalar_one() == 1
