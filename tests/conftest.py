@@ -62,3 +62,4 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Sandbox]":
     with Sandbox(folder / "state", ports=any_free_ports()) as running:
         enter_environment("sandbox", running.environment())
         yield running
+    running.state.delete()  # root's PostgreSQL keeps its data elsewhere than in pytest's folder
