@@ -27,6 +27,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with Supervisor() as supervisor:
         server, _ = start_postgres(supervisor, state, free_ports(1)[0])
         yield _superuser_url(server)
+    state.delete()  # root's PostgreSQL keeps its data elsewhere than in pytest's folder
 
 
 def _superuser_url(server: "Postgres") -> str:
