@@ -24,9 +24,11 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     state = StateFolder(tmp_path_factory.mktemp("postgres") / "state")
     state.create()
+    state.lock()
     with Supervisor() as supervisor:
         server, _ = start_postgres(supervisor, state, free_ports(1)[0])
         yield _superuser_url(server)
+    state.unlock()
     state.delete()  # root's PostgreSQL keeps its data elsewhere than in pytest's folder
 
 
