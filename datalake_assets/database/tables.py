@@ -5,6 +5,7 @@ A change here needs a migration beside it: a test compares the two. `_at` column
 """
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     Column,
@@ -50,6 +51,8 @@ arrival_object = Table(
     Column("origin", Text, nullable=False),  # event | sweep | run: who told us
     Column("changed_seq", BigInteger, nullable=False),
     Column("recorded_at", Moment, nullable=False),
+    # It says that a partition is complete and is no data itself.
+    Column("is_marker", Boolean, nullable=False, server_default=text("false")),
     PrimaryKeyConstraint("bucket", "key"),
     Index("ix_arrival_object_partition", "source_id", "partition"),
 )
@@ -73,6 +76,7 @@ arrival_history = Table(
     Column("changed_seq", BigInteger, nullable=False),
     Column("recorded_at", Moment, nullable=False),
     Column("replaced_at", Moment, nullable=False, server_default=func.now()),
+    Column("is_marker", Boolean, nullable=False, server_default=text("false")),
     PrimaryKeyConstraint("bucket", "key", "changed_seq"),
 )
 
@@ -95,9 +99,41 @@ arrival_partition = Table(
     Column("published_seq", BigInteger, nullable=False, server_default=text("0")),
     Column("published_version", Text),
     Column("published_at", Moment),
+    Column("markers", BigInteger, nullable=False, server_default=text("0")),  # that are there, beside `objects`
+    # When it was requested, each run once; those of the last hour are kept.
+    Column("recent_requests", ARRAY(Moment), nullable=False, server_default=text("'{}'")),
     PrimaryKeyConstraint("source_id", "partition"),
     Index("ix_arrival_partition_dirty", "source_id", "partition", postgresql_where=text("changed_seq > published_seq")),
     Index("ix_arrival_partition_changed", "changed_seq"),
+)
+
+# When a source's prefix was last listed to its end (S3's clock): what was created before and is not known is gone.
+# It holds for keys that matched `pattern` then; a row of another pattern says nothing.
+arrival_listing = Table(
+    "arrival_listing",
+    metadata,
+    Column("bucket", Text, nullable=False),
+    Column("prefix", ByteText, nullable=False),
+    Column("source_id", Text, nullable=False),
+    Column("pattern", Text, nullable=False),
+    Column("listed_at", Moment, nullable=False),
+    Column("recorded_at", Moment, nullable=False, server_default=func.now()),
+    PrimaryKeyConstraint("bucket", "prefix", "source_id"),
+)
+
+# What people should hear about a partition's arrivals, once for each `dedup_key`: late files, reruns held back.
+arrival_notice = Table(
+    "arrival_notice",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("dedup_key", Text, nullable=False),
+    Column("location", Text, nullable=False),
+    Column("source_id", Text, nullable=False),
+    Column("partition", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # late | throttled
+    Column("reason", Text, nullable=False),
+    Column("created_at", Moment, nullable=False, server_default=func.now()),
+    UniqueConstraint("dedup_key", name="uq_arrival_notice_dedup_key"),
 )
 
 # What could not become an arrival: a key of no pipeline, a message that nobody understands. Seen again, it is counted.
