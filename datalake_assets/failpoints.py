@@ -1,7 +1,7 @@
 """Named places where a test stops, delays or kills a process, so that what follows a crash is tested, not hoped for.
 
     DATALAKE_FAILPOINTS="publish.before_switch=kill"          SIGKILL at the first hit
-    DATALAKE_FAILPOINTS="load.copied=kill@3;drain.recorded=error"
+    DATALAKE_FAILPOINTS="load.staged=kill@3;drain.recorded=error"
     DATALAKE_FAILPOINTS="publish.before_switch=wait:/tmp/go"   hold until the file is there
 
 Without the variable a failpoint is one comparison. It is read once for a process, and never set in production; a
@@ -75,8 +75,9 @@ def _parse(text: str) -> dict[str, _Armed]:
     for entry in filter(None, (part.strip() for part in text.split(";"))):
         name, equals, what = entry.partition("=")
         action, _, argument = what.partition(":")
-        action, _, hit = action.partition("@")
-        if name not in FAILPOINTS or action not in ("kill", "error", "wait") or (hit and not hit.isdecimal()):
+        action, at, hit = action.partition("@")
+        is_counted = not at or (hit.isdecimal() and int(hit) > 0)
+        if name not in FAILPOINTS or action not in ("kill", "error", "wait") or not is_counted:
             raise ConfigurationError(
                 f"{VARIABLE} has the entry {entry!r}",
                 expected="NAME=kill, NAME=kill@3, NAME=error or NAME=wait:FILE, with a NAME of "
