@@ -60,6 +60,7 @@ def build_pipeline(location: str, spec: PipelineSpec) -> Pipeline:
         warehouse_key=target.key if target else (),
         dist=target.dist if target else None,
         sort=target.sort if target else (),
+        keep_versions=spec.publish.keep_versions,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from datalake_assets.components.durations import Seconds
+from datalake_assets.components.publish_words import Publish
 from datalake_assets.errors import PlatformError
 from datalake_assets.mapping.spec import BadRows, Column, MappingSpec, SourceFormat
 from datalake_assets.names import PARTITION_COLUMN, identifier, qualified
@@ -102,6 +103,7 @@ class PipelineSpec(_Part):
     trigger: Trigger = Trigger()
     columns: Annotated[tuple[Column, ...], Field(min_length=1)]
     bad_rows: BadRows = BadRows()
+    publish: Publish = Publish()
     warehouse: WarehouseTarget | None = None
 
     @field_validator("columns")

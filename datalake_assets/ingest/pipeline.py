@@ -28,6 +28,8 @@ class Pipeline:
     warehouse_key: tuple[str, ...] = ()
     dist: str | None = None
     sort: tuple[str, ...] = ()
+    keep_versions: int = 7
+    """How many versions of a partition vacuum keeps, the published one included."""
 
     @property
     def is_partitioned(self) -> bool:

@@ -27,7 +27,7 @@ from datalake_assets.ingest.outcomes import Failed, Outcome, Published, publishe
 from datalake_assets.ingest.pipeline import Pipeline
 from datalake_assets.ingest.prepare import Prepared, prepare
 from datalake_assets.ingest.tables import PipelineTables
-from datalake_assets.ingest.warehouse import load_published
+from datalake_assets.ingest.warehouse import load_versions
 from datalake_assets.mapping.result import require_few_bad_rows
 
 BATCH = 32  # partitions prepared before they are published together; what a crash may have to repeat
@@ -61,7 +61,8 @@ def ingest(
                 published.append(outcome)
             yield outcome
         arrived = {each.partition for each in published}
-        for result in load_published(pipeline, published, run_id) if load else ():
+        versions = {each.partition: each.version for each in published}
+        for result in load_versions(pipeline, versions, run_id) if load else ():
             if isinstance(result, Failed):
                 # Not done: the ledger keeps the partition as work, and the arrival sensor asks again.
                 arrived.discard(result.partition)

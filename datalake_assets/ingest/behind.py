@@ -1,0 +1,122 @@
+"""Which version of each partition the lake shows and the warehouse holds, and loading what the warehouse lacks."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from datalake_assets.accounts.aws_errors import aws_errors
+from datalake_assets.accounts.sessions import session
+from datalake_assets.catalog.glue import GlueTable
+from datalake_assets.catalog.published import Published, published_in
+from datalake_assets.ingest.outcomes import Failed, Loaded
+from datalake_assets.ingest.pipeline import Pipeline
+from datalake_assets.ingest.warehouse import load_versions
+from datalake_assets.names import UNPARTITIONED
+
+if TYPE_CHECKING:
+    from datalake_assets.warehouse.ledger import LoadedVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """The versions of one partition: None and no rows where a side has none.
+
+    `rows_warehouse` is what the load ledger recorded with the load, in its transaction.
+    """
+
+    partition: str
+    lake_version: str | None
+    warehouse_version: str | None
+    rows_lake: int | None
+    rows_warehouse: int | None
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the lake shows what the warehouse does not hold; ids sort by time."""
+        return self.lake_version is not None and self.lake_version > (self.warehouse_version or "")
+
+
+def side_by_side(pipeline: Pipeline) -> list[Versions]:
+    """All partitions that the lake shows or the warehouse holds, in their order.
+
+    One Glue call for each thousand partitions, one statement in the warehouse. A pipeline without a warehouse table
+    has None on that side of every partition.
+
+    Raises:
+        Unavailable: Glue or the warehouse does not answer.
+        AccessDenied, ConfigurationError: a grant, a secret or the database is missing.
+    """
+    lake = _in_the_lake(pipeline)
+    warehouse = _in_the_warehouse(pipeline)
+    found = []
+    for partition in sorted(lake.keys() | warehouse.keys()):
+        shown, held = lake.get(partition), warehouse.get(partition)
+        found.append(
+            Versions(
+                partition,
+                lake_version=shown.version_id if shown else None,
+                warehouse_version=held.version if held else None,
+                rows_lake=shown.row_count if shown else None,
+                rows_warehouse=held.rows if held else None,
+            )
+        )
+    return found
+
+
+def behind(pipeline: Pipeline) -> list[Versions]:
+    """The partitions whose published version the warehouse does not hold; none for a pipeline without a warehouse.
+
+    Raises as `side_by_side`.
+    """
+    if pipeline.warehouse is None:
+        return []
+    return [each for each in side_by_side(pipeline) if each.is_behind]
+
+
+def load_behind(
+    pipeline: Pipeline, partitions: Sequence[str] | None = None, *, run_id: str
+) -> Iterator[Loaded | Failed]:
+    """Load what the warehouse lacks, of these partitions or of all, each in a transaction of its own.
+
+    What the warehouse holds already is not touched and not yielded. The arrival ledger is not told: a partition whose
+    run failed at the load stays work there, and its next run finds the load done.
+
+    Raises as `side_by_side`; the failure of a single load is yielded.
+    """
+    lacking = {each.partition: each.lake_version for each in behind(pipeline) if each.lake_version is not None}
+    if partitions is not None:
+        lacking = {partition: lacking[partition] for partition in partitions if partition in lacking}
+    yield from load_versions(pipeline, lacking, run_id)
+
+
+def _in_the_lake(pipeline: Pipeline) -> dict[str, Published]:
+    lake = GlueTable(session(pipeline.location), pipeline.name)
+    glue = lake.session.client("glue")
+    with aws_errors(f"database {lake.database}"):
+        try:
+            if not pipeline.is_partitioned:
+                table = glue.get_table(DatabaseName=lake.database, Name=lake.name)["Table"]
+                published = published_in(table)
+                return {UNPARTITIONED: published} if published else {}
+            pages = glue.get_paginator("get_partitions").paginate(
+                DatabaseName=lake.database, TableName=lake.name, ExcludeColumnSchema=True
+            )
+            entries = [entry for page in pages for entry in page["Partitions"]]
+        except glue.exceptions.EntityNotFoundException as error:
+            # Glue has one code for a missing table and a missing database; before a first run the table is not there.
+            if error.response["Error"]["Message"].startswith("Database"):
+                raise
+            return {}
+    found = {entry["Values"][0]: published_in(entry) for entry in entries}
+    return {partition: published for partition, published in found.items() if published}
+
+
+def _in_the_warehouse(pipeline: Pipeline) -> "dict[str, LoadedVersion]":
+    from datalake_assets.accounts.secrets import warehouse_secret
+    from datalake_assets.warehouse.connection import connect
+    from datalake_assets.warehouse.ledger import status
+
+    if pipeline.warehouse is None:
+        return {}
+    with connect(warehouse_secret(pipeline.location)) as connection:
+        return status(connection, pipeline.warehouse)
