@@ -1,18 +1,19 @@
 """A partition's manifest: which raw objects became which lake objects, written before readers see the version.
 
 It lies beside the data (`<table>/_manifests/<partition>/<version>.json`), never under a version's prefix, and outlives
-nothing it describes: whoever removes a version removes its manifest first.
+nothing it describes: whoever removes a version removes its manifest first. A version that a blocking check refused has
+a manifest of another name (`<version>.rejected.json`), so that nobody ever takes it for one to publish.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from datalake_assets.accounts.aws_errors import aws_errors
+from datalake_assets.catalog.layout import Kind, key_beside
 from datalake_assets.catalog.schema import CatalogColumn
 from datalake_assets.catalog.versions import Version
 from datalake_assets.errors import ManifestMismatch
-from datalake_assets.names import manifest_key
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -40,8 +41,29 @@ class RowCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What one declared check found on a version; a check with severity `error` that did not pass blocks it."""
+
+    name: str
+    passed: bool
+    severity: Literal["error", "warn"] = "error"
+    found: str = ""
+    """What a person reads: `3 rows with price_eur < 0`."""
+    failed_rows: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
-    """All that is known about one version of one partition."""
+    """All that is known about one version of one partition.
+
+    Fields with a default were not always written: a manifest without them is read as before.
+
+    Attributes:
+        checks: what each declared check found, passed or not.
+        failed_checks: the blocking checks that failed, as a person reads them; a version with any is rejected.
+        restored_from: the version whose objects a rollback copied; `inputs` and `counts` are those of that one.
+        reason: why somebody rolled back.
+    """
 
     version: Version
     inputs: tuple[RawInput, ...]
@@ -50,40 +72,64 @@ class Manifest:
     run_id: str
     created_at: datetime
     format_version: int = FORMAT_VERSION
+    restored_from: str | None = None
+    reason: str | None = None
+    checks: tuple[CheckResult, ...] = ()
+    failed_checks: tuple[str, ...] = ()
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether a blocking check refused the version."""
+        return bool(self.failed_checks)
 
     @property
     def key(self) -> str:
         """The manifest's own key in the lake bucket."""
-        return manifest_key(self.version.table, self.version.partition, self.version.id)
+        return self._key(Kind.REJECTED if self.is_rejected else Kind.MANIFEST)
 
     @property
     def redshift_key(self) -> str:
         """The key of the list that COPY reads, beside the manifest."""
-        return self.key.removesuffix(".json") + ".redshift.json"
+        return self._key(Kind.REDSHIFT)
+
+    def _key(self, kind: Kind) -> str:
+        return key_beside(self.version.table, self.version.partition, self.version.id, kind)
 
 
-def write_manifest(s3: "S3Client", bucket: str, manifest: Manifest) -> str:
-    """Store a manifest and return its URI; storing the same one again changes nothing.
+def write_manifest(s3: "S3Client", bucket: str, manifest: Manifest) -> bool:
+    """Store a manifest unless the version has one; return whether it was stored now.
+
+    A version's manifest never changes, and the time S3 gave it tells vacuum when the version was accepted.
 
     Raises:
-        ManifestMismatch: the counts contradict each other, so the manifest would be a lie.
+        ManifestMismatch: the counts contradict each other, so the manifest would be a lie, or the version has a
+            manifest with other objects.
     """
+    from botocore.exceptions import ClientError
     from pydantic import TypeAdapter
 
     uri = f"s3://{bucket}/{manifest.key}"
     _check_counts(manifest, uri)
+    body = TypeAdapter(Manifest).dump_json(manifest, indent=1)
     with aws_errors(uri):
-        s3.put_object(
-            Bucket=bucket,
-            Key=manifest.key,
-            Body=TypeAdapter(Manifest).dump_json(manifest, indent=1),
-            ContentType="application/json",
-        )
-    return uri
+        try:
+            s3.put_object(Bucket=bucket, Key=manifest.key, Body=body, ContentType="application/json", IfNoneMatch="*")
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "PreconditionFailed":
+                raise
+        else:
+            return True
+    version = manifest.version
+    stored = read_manifest(s3, bucket, version.table, version.partition, version.id, is_rejected=manifest.is_rejected)
+    if stored.version != version:
+        raise ManifestMismatch("the version has a manifest with other objects", where=uri)
+    return False
 
 
-def read_manifest(s3: "S3Client", bucket: str, table: str, partition: str, version: str) -> Manifest:
-    """Read a version's manifest.
+def read_manifest(
+    s3: "S3Client", bucket: str, table: str, partition: str, version: str, *, is_rejected: bool = False
+) -> Manifest:
+    """Read the manifest of an accepted or a rejected version.
 
     Raises:
         ConfigurationError: there is no such manifest.
@@ -91,7 +137,7 @@ def read_manifest(s3: "S3Client", bucket: str, table: str, partition: str, versi
     """
     from pydantic import TypeAdapter, ValidationError
 
-    key = manifest_key(table, partition, version)
+    key = key_beside(table, partition, version, Kind.REJECTED if is_rejected else Kind.MANIFEST)
     uri = f"s3://{bucket}/{key}"
     with aws_errors(uri):
         text = s3.get_object(Bucket=bucket, Key=key)["Body"].read()

@@ -7,6 +7,7 @@ needs several tables or partitions to change together publishes to one partition
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from datalake_assets.accounts.aws_errors import aws_errors
@@ -14,6 +15,7 @@ from datalake_assets.catalog.glue import GlueTable, Switch
 from datalake_assets.catalog.manifest import Manifest, write_manifest
 from datalake_assets.catalog.versions import describe
 from datalake_assets.errors import AuditFailed, PlatformError
+from datalake_assets.failpoints import failpoint
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -86,12 +88,17 @@ def publish_partitions(
 def _prepare(s3: "S3Client", table: GlueTable, manifest: Manifest, failed_checks: Sequence[str]) -> None:
     version = manifest.version
     where = f"{table.database}.{describe(version.table, version.partition)}"
+    with aws_errors(where):
+        version.verify(s3, table.bucket)
+    failpoint("publish.audited")
     if failed_checks:
+        rejected = replace(manifest, failed_checks=tuple(failed_checks))
+        write_manifest(s3, table.bucket, rejected)
         raise AuditFailed(
             f"blocking checks failed: {'; '.join(failed_checks)}",
             where=where,
-            todo=f"The old version stays published; the new one is at {table.location(version.prefix)}",
+            todo=f"The old version stays published; the new one is at {table.location(version.prefix)}, "
+            f"its manifest at {table.location(rejected.key)}",
         )
-    with aws_errors(where):
-        version.verify(s3, table.bucket)
     write_manifest(s3, table.bucket, manifest)
+    failpoint("publish.manifest")

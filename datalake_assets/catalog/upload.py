@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from datalake_assets.accounts.aws_errors import aws_errors
 from datalake_assets.catalog.versions import LakeObject, Version
 from datalake_assets.errors import ManifestMismatch
+from datalake_assets.failpoints import failpoint
 from datalake_assets.names import version_prefix
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def upload_versions(
     versions = {partition: Version(table, partition, version_id, tuple(items)) for partition, items in objects.items()}
     total = sum(version.size for version in versions.values())
     log.info("uploaded %d objects, %d bytes, for %d partitions of %s", len(done), total, len(versions), table)
+    failpoint("upload.done")
     return versions
 
 
@@ -102,6 +104,7 @@ def _upload(s3: "S3Client", bucket: str, key: str, file: LocalFile, multipart_by
     # S3 writes the number of parts behind the checksum of some answers and not of others.
     if stored.partition("-")[0] != checksum.partition("-")[0]:
         raise ManifestMismatch(f"S3 stored an object with SHA-256 {stored or 'unknown'}", where=uri, expected=checksum)
+    failpoint("upload.object")
     return LakeObject(key, size, checksum, etag, file.row_count)
 
 
