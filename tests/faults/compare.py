@@ -1,0 +1,374 @@
+"""Raw objects, lake rows and warehouse rows, one by one, as somebody reads them who knows nothing of the platform's code.
+
+Raw files are parsed with Python's csv, the lake is read through Glue's locations with pyarrow, the warehouse with
+redshift_connector, the arrival ledger with plain SQL. Only names are shared with the platform.
+"""
+
+import contextlib
+import csv
+import gzip
+import io
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import Any
+
+from datalake_assets.accounts.registry import Account, registry
+from datalake_assets.components.pipeline_spec import PipelineSpec
+
+Place = tuple[str, int]
+"""A raw record: the URI of its file and the number of its line."""
+Rows = dict[Place, tuple[Any, ...]]
+
+MAX_TOLD = 5
+_INTEGERS = {"smallint": 15, "int": 31, "bigint": 63}
+_WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
+
+
+@dataclass(frozen=True)
+class Column:
+    raw: str
+    name: str
+    kind: str
+    scale: int
+    is_required: bool
+
+    def value(self, text: str | None) -> Any:
+        """What a raw text means; ValueError if it means nothing."""
+        if text is None:
+            if self.is_required:
+                raise ValueError(self.raw)
+            return None
+        if self.kind in _INTEGERS:
+            if not _WHOLE.fullmatch(text.strip()):
+                raise ValueError(text)
+            number = int(text.strip().split(".")[0])
+            if not -(2 ** _INTEGERS[self.kind]) <= number < 2 ** _INTEGERS[self.kind]:
+                raise ValueError(text)
+            return number
+        if self.kind == "decimal":
+            try:
+                return Decimal(text).quantize(Decimal(1).scaleb(-self.scale), ROUND_HALF_UP)
+            except InvalidOperation as error:
+                raise ValueError(text) from error
+        if self.kind == "double":
+            return float(text)
+        if self.kind == "timestamp":
+            found = datetime.fromisoformat(text)
+            return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
+        return text
+
+
+@dataclass(frozen=True)
+class Table:
+    """One pipeline's names, as its users know them."""
+
+    location: str
+    name: str
+    folder: str
+    suffix: str
+    columns: tuple[Column, ...]
+    nulls: frozenset[str]
+    is_partitioned: bool
+
+    @classmethod
+    def of(cls, location: str, spec: PipelineSpec) -> "Table":
+        patterns = spec.source.s3 if isinstance(spec.source.s3, str) else spec.source.s3[0]
+        folder, _, name = patterns.rpartition("/")
+        return cls(
+            location,
+            spec.name,
+            f"{folder}/",
+            name.removeprefix("*"),
+            tuple(
+                Column(c.from_, c.to, c.type.kind, getattr(c.type, "scale", None) or 0, c.required)
+                for c in spec.columns
+            ),
+            frozenset(spec.source.null_values),
+            spec.partitions is not None,
+        )
+
+    @property
+    def source_id(self) -> str:
+        return f"{self.location}/{self.name}"
+
+    @property
+    def quarantine(self) -> str:
+        return f"{self.name}_quarantine"
+
+    def prefix(self, partition: str) -> str:
+        return self.folder.replace("{partition}", partition)
+
+    def is_data(self, key: str, partition: str) -> bool:
+        name = key.removeprefix(self.prefix(partition))
+        return "/" not in name and name.endswith(self.suffix) and name[0] not in "_."
+
+
+@dataclass(frozen=True)
+class Content:
+    """What raw files of a partition say: rows by place, and the places of records that no row can be made of."""
+
+    good: Rows = field(default_factory=dict)
+    bad: frozenset[Place] = frozenset()
+
+
+def parse(table: Table, uri: str, body: bytes) -> Content:
+    """One raw file."""
+    text = (gzip.decompress(body) if uri.endswith(".gz") else body).decode()
+    reader = csv.reader(io.StringIO(text, newline=""))
+    header = next(reader)
+    places = [header.index(column.raw) for column in table.columns]
+    good: Rows = {}
+    bad: set[Place] = set()
+    start = reader.line_num
+    for record in reader:
+        place = (uri, start + 1)
+        start = reader.line_num
+        if not record:
+            continue
+        try:
+            if len(record) != len(header):
+                raise ValueError(record)
+            texts = [None if record[at] in table.nulls else record[at] for at in places]
+            good[place] = tuple(c.value(text) for c, text in zip(table.columns, texts, strict=True))
+        except ValueError:
+            bad.add(place)
+    return Content(good, frozenset(bad))
+
+
+def together(contents: Sequence[Content]) -> Content:
+    """Several files as one partition."""
+    good: Rows = {}
+    bad: set[Place] = set()
+    for each in contents:
+        good |= each.good
+        bad |= each.bad
+    return Content(good, frozenset(bad))
+
+
+class Outsider:
+    """Reads everything with clients of its own, in the environment of this process; safe to use from one thread."""
+
+    def __init__(self, location: str = "flights") -> None:
+        import boto3
+
+        self.account: Account = registry().account(location)
+        sts = boto3.client("sts")
+        found = sts.assume_role(RoleArn=self.account.role, RoleSessionName="outsider")["Credentials"]
+        session = boto3.Session(
+            found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"], region_name=self.account.region
+        )
+        self.s3 = session.client("s3")
+        self.glue = session.client("glue")
+        self.sqs = session.client("sqs")
+        secret = session.client("secretsmanager").get_secret_value(SecretId=self.account.warehouse_secret)
+        self._secret = json.loads(secret["SecretString"])
+        self._warehouse: Any = None
+        self._clients = [sts, self.s3, self.glue, self.sqs]
+
+    def close(self) -> None:
+        self._forget_warehouse()
+        for client in self._clients:
+            client.close()
+
+    # Raw
+
+    def raw_objects(self, table: Table, partition: str) -> dict[str, tuple[str, int]]:
+        """Data objects of a partition: key → (ETag, size)."""
+        found: dict[str, tuple[str, int]] = {}
+        pages = self.s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self.account.raw_bucket, Prefix=table.prefix(partition)
+        )
+        for page in pages:
+            for item in page.get("Contents", []):
+                if table.is_data(item["Key"], partition):
+                    found[item["Key"]] = (item["ETag"].strip('"'), item["Size"])
+        return found
+
+    def raw(self, table: Table, partition: str) -> Content:
+        bucket = self.account.raw_bucket
+        return together(
+            [
+                parse(table, f"s3://{bucket}/{key}", self.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+                for key in self.raw_objects(table, partition)
+            ]
+        )
+
+    # Lake
+
+    def published(self, name: str, partition: str) -> dict[str, Any] | None:
+        """Glue's entry of a partition (of the table, without partitions); None before its first publication."""
+        where = {"DatabaseName": self.account.glue_database}
+        try:
+            if partition:
+                answer = self.glue.get_partition(**where, TableName=name, PartitionValues=[partition])["Partition"]
+            else:
+                answer = self.glue.get_table(**where, Name=name)["Table"]
+        except self.glue.exceptions.EntityNotFoundException:
+            return None
+        return dict(answer) if "datalake_version" in answer.get("Parameters", {}) else None
+
+    def lake(self, table: Table, partition: str) -> Rows | None:
+        """The rows that readers of the catalog see; None before the first publication.
+
+        Raises:
+            AssertionError: a raw record is there twice, or a file is missing.
+        """
+        entry = self.published(table.name, partition)
+        if entry is None:
+            return None
+        rows: Rows = {}
+        for record in self._records(entry):
+            place = (record["_source_file"], int(record["_source_row"]))
+            assert place not in rows, f"{table.name} {partition}: {place} is in the lake twice"
+            rows[place] = tuple(record[column.name] for column in table.columns)
+        return rows
+
+    def quarantine(self, table: Table, partition: str) -> frozenset[Place]:
+        entry = self.published(table.quarantine, partition)
+        places = [(r["_source_file"], int(r["_source_row"])) for r in self._records(entry)] if entry else []
+        assert len(places) == len(set(places)), f"{table.quarantine} {partition}: a record is there twice"
+        return frozenset(places)
+
+    def _records(self, entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        from pyarrow import parquet
+
+        location = entry["StorageDescriptor"]["Location"]
+        bucket, _, prefix = location.removeprefix("s3://").partition("/")
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+        assert keys, f"{location} is empty"
+        for key in keys:
+            try:
+                body = self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+            except self.s3.exceptions.NoSuchKey as error:
+                raise AssertionError(f"{key} is gone while it is read") from error
+            yield from parquet.ParquetFile(io.BytesIO(body)).read().to_pylist()
+
+    # Warehouse
+
+    def _forget_warehouse(self) -> None:
+        if self._warehouse is not None:
+            with contextlib.suppress(Exception):  # it is broken already
+                self._warehouse.close()
+        self._warehouse = None
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
+        """Ask the warehouse; a table that is not there yet has no rows."""
+        import redshift_connector
+
+        try:
+            if self._warehouse is None:
+                self._warehouse = redshift_connector.connect(
+                    host=self._secret["host"],
+                    port=self._secret["port"],
+                    database=self._secret["dbname"],
+                    user=self._secret["username"],
+                    password=self._secret["password"],
+                    ssl=False,
+                )
+                self._warehouse.autocommit = True
+            cursor = self._warehouse.cursor()
+            cursor.execute(sql, tuple(parameters) or None)
+            return list(cursor.fetchall())
+        except redshift_connector.Error as error:
+            self._forget_warehouse()
+            if "does not exist" in str(error):
+                return []
+            raise
+        except Exception:
+            self._forget_warehouse()
+            raise
+
+    def warehouse(self, table: Table, partitions: Sequence[str]) -> dict[str, Rows]:
+        """The rows of each partition, asked for in one statement."""
+        names = ", ".join(f'"{column.name}"' for column in table.columns)
+        if table.is_partitioned:
+            marks = ", ".join(["%s"] * len(partitions))
+            sql = f"SELECT dt, _source_file, _source_row, {names} FROM lake.{table.name} WHERE dt IN ({marks})"
+            records = self.query(sql, partitions)
+        else:
+            records = self.query(f"SELECT '', _source_file, _source_row, {names} FROM lake.{table.name}")
+        rows: dict[str, Rows] = {partition: {} for partition in partitions}
+        for day, uri, line, *values in records:
+            place = (str(uri), int(line))
+            assert place not in rows[str(day)], f"{table.name} {day}: {place} is in the warehouse twice"
+            rows[str(day)][place] = tuple(values)
+        return rows
+
+    def loaded(self, table: Table) -> dict[str, str]:
+        """The load ledger: partition → version."""
+        found = self.query(
+            "SELECT partition_key, version FROM lake._load_ledger WHERE table_name = %s", [table.name]
+        )
+        return {str(partition): str(version) for partition, version in found}
+
+    # Arrival ledger
+
+    def ledger(self, table: Table) -> tuple[dict[str, dict[str, tuple[str, int]]], dict[str, tuple[bool, str | None]]]:
+        """Live objects by partition, and whether each partition is dirty with its published version."""
+        import psycopg2
+
+        url = os.environ["DATALAKE_DATABASE_URL"].replace("+psycopg2", "")
+        objects: dict[str, dict[str, tuple[str, int]]] = {}
+        with contextlib.closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT partition, key, etag, size FROM arrival_object "
+                "WHERE source_id = %s AND NOT is_deleted AND NOT is_marker",
+                [table.source_id],
+            )
+            for partition, key, etag, size in cursor.fetchall():
+                objects.setdefault(partition, {})[key] = (etag, size)
+            cursor.execute(
+                "SELECT partition, changed_seq > published_seq, published_version FROM arrival_partition "
+                "WHERE source_id = %s",
+                [table.source_id],
+            )
+            states = {partition: (is_dirty, version) for partition, is_dirty, version in cursor.fetchall()}
+        return objects, states
+
+
+def differences(reader: Outsider, table: Table, partitions: Sequence[str]) -> list[str]:
+    """Everything in which raw, lake, quarantine, warehouse, load ledger and arrival ledger disagree."""
+    found: list[str] = []
+    loaded, warehouse = reader.loaded(table), reader.warehouse(table, partitions)
+    objects, states = reader.ledger(table)
+    for partition in partitions:
+        where = f"{table.name} {partition}".rstrip()
+        raw = reader.raw(table, partition)
+        lake = reader.lake(table, partition) or {}
+        quarantine = reader.quarantine(table, partition)
+        found += _rows_differ(f"{where}: lake against raw", lake, raw.good)
+        found += _rows_differ(f"{where}: warehouse against lake", warehouse[partition], lake)
+        found += [f"{where}: {place} is in quarantine, but it is good" for place in sorted(quarantine - raw.bad)]
+        found += [f"{where}: {place} is bad, but not in quarantine" for place in sorted(raw.bad - quarantine)]
+        found += [f"{where}: {place} is in lake and quarantine" for place in sorted(quarantine & set(lake))]
+        bucket = reader.raw_objects(table, partition)
+        if (known := objects.get(partition, {})) != bucket:
+            found.append(f"{where}: the ledger has {known}, the bucket {bucket}")
+        entry = reader.published(table.name, partition)
+        version = entry["Parameters"]["datalake_version"] if entry else None
+        if loaded.get(partition) != version:
+            found.append(f"{where}: the lake shows {version}, the warehouse {loaded.get(partition)}")
+        is_dirty, marked = states.get(partition, (False, None))
+        if is_dirty:
+            found.append(f"{where}: the ledger has it as work")
+        if marked != version:
+            found.append(f"{where}: the lake shows {version}, the arrival ledger {marked}")
+    return found
+
+
+def _rows_differ(where: str, got: Rows, wanted: Rows) -> list[str]:
+    found = [f"{where}: {place} is missing" for place in sorted(wanted.keys() - got.keys())]
+    found += [f"{where}: {place} is too much" for place in sorted(got.keys() - wanted.keys())]
+    found += [
+        f"{where}: {place} is {got[place]}, not {wanted[place]}"
+        for place in sorted(wanted.keys() & got.keys())
+        if got[place] != wanted[place]
+    ]
+    more = len(found) - MAX_TOLD
+    return [*found[:MAX_TOLD], f"{where}: and {more} more"] if more > 0 else found

@@ -1,0 +1,184 @@
+"""One sandbox with a history: what the bucket held at any time is what readers may see of a partition, and nothing else."""
+
+import csv
+import io
+import random
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from datalake_assets.failpoints import FAILPOINTS
+from tests.faults import tasks
+from tests.faults.compare import Content, Outsider, Table, differences, parse, together
+from tests.faults.killing import Attempt, Work, forkserver, wait_for
+from tests.faults.tables import table
+
+HEADER = ("id", "city", "amount", "seen", "batch")
+CITIES = ("Köln, Deutz", "", 'the "Big" Apple', "two\nlines", "Łódź", " spaces ")
+
+reached: set[str] = set()
+"""The failpoints that have killed an attempt in this session."""
+
+
+def points(*prefixes: str, without: Iterable[str] = ()) -> list[str]:
+    """The declared failpoints whose names start like this."""
+    return [name for name in FAILPOINTS if name.startswith(prefixes) and name not in set(without)]
+
+
+def csv_text(rows: int, *, batch: int, bad: int = 0, first: int = 1) -> bytes:
+    """A raw file: good rows with some odd texts, and `bad` ones whose amount is no number."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(HEADER)
+    for number in range(first, first + rows + bad):
+        amount = "oops" if number >= first + rows else f"{batch * 1000 + number}.25"
+        seen = (datetime(2013, 1, 1) + timedelta(minutes=number)).isoformat(sep=" ")
+        writer.writerow([number, CITIES[number % len(CITIES)], amount, seen, batch])
+    return out.getvalue().encode()
+
+
+@dataclass
+class Partition:
+    """What lies in the bucket of one partition, and every state that it has had."""
+
+    files: dict[str, Content]
+    states: list[Content]
+
+
+class World:
+    """The sandbox's flights account with the tables of this suite."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.folder = folder
+        self.environment = environment
+        self.home = tasks.dagster_home(folder / "dagster")
+        self.outsider = Outsider()
+        self.random = random.Random(0)
+        self._context = forkserver()
+        self._next_day = date(2013, 1, 1)
+        self._partitions: dict[tuple[str, str], Partition] = {}
+        self._attempts: list[Attempt] = []
+        self._batch = 0
+
+    def close(self) -> None:
+        self.outsider.close()
+
+    # Raw
+
+    def days(self, count: int = 3) -> list[str]:
+        """Days in a row that no other scenario has used."""
+        first = self._next_day
+        self._next_day += timedelta(count + 1)
+        return [str(first + timedelta(n)) for n in range(count)]
+
+    def put(self, name: str, partition: str, file: str, body: bytes) -> None:
+        """Land or overwrite a file."""
+        of = table(name)
+        key = of.prefix(partition) + file
+        state = self._state(name, partition)
+        state.files[key] = parse(of, f"s3://{self.outsider.account.raw_bucket}/{key}", body)
+        state.states.append(together(list(state.files.values())))
+        self.outsider.s3.put_object(Bucket=self.outsider.account.raw_bucket, Key=key, Body=body)
+
+    def delete(self, name: str, partition: str, file: str) -> None:
+        key = table(name).prefix(partition) + file
+        state = self._state(name, partition)
+        del state.files[key]
+        state.states.append(together(list(state.files.values())))
+        self.outsider.s3.delete_object(Bucket=self.outsider.account.raw_bucket, Key=key)
+
+    def land(self, name: str, partitions: Sequence[str]) -> None:
+        """A new batch of two files for each partition, one of them with bad rows; overwrites the batch before."""
+        self._batch += 1
+        for partition in partitions:
+            self.put(name, partition, "a.csv", csv_text(3, batch=self._batch, bad=1))
+            self.put(name, partition, "b.csv", csv_text(2, batch=self._batch, first=11))
+
+    def _state(self, name: str, partition: str) -> Partition:
+        return self._partitions.setdefault((name, partition), Partition({}, []))
+
+    # Attempts
+
+    def attempt(self, work: Work, *arguments: Any, failpoints: str = "") -> Attempt:
+        """Start work in a process of its own."""
+        folder = self.folder / f"attempt-{uuid.uuid4().hex[:12]}"
+        folder.mkdir()
+        attempt = Attempt(self._context, folder, self.environment, work, arguments, failpoints)
+        self._attempts.append(attempt)
+        return attempt
+
+    def killed_at(self, point: str, work: Work, *arguments: Any, hit: int = 1) -> None:
+        """Let an attempt run into a failpoint that kills it."""
+        self.attempt(work, *arguments, failpoints=f"{point}=kill@{hit}").must_be_killed()
+        reached.add(point)
+
+    def gate(self) -> Path:
+        """A file that holds attempts until it is made."""
+        return self.folder / f"go-{uuid.uuid4().hex[:12]}"
+
+    def end_attempts(self) -> None:
+        """Nothing of a test goes on after it."""
+        for attempt in self._attempts:
+            if not attempt.is_over:
+                attempt.kill()
+        self._attempts.clear()
+
+    # What a restart does
+
+    def new_run_id(self) -> str:
+        return str(uuid.uuid4())
+
+    def drain(self) -> None:
+        """Drain until nothing is in flight any more: what a killed drain had received comes again."""
+
+        def is_empty() -> bool:
+            return tasks.drain_queue() and self.messages() == 0
+
+        wait_for(is_empty, "an empty queue")
+
+    def messages(self) -> int:
+        """Messages in the queue, those in flight included."""
+        sqs = self.outsider.sqs
+        url = sqs.get_queue_url(QueueName=self.outsider.account.arrivals_queue)["QueueUrl"]
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
+        return sum(int(answer["Attributes"][each]) for each in names)
+
+    def recover(self, name: str, partitions: Sequence[str]) -> None:
+        """What the platform does after a crash: drain, then one new run for what is dirty, as the sensor asks for it."""
+        self.drain()
+        dirty = self.dirty(name, partitions)
+        if not dirty:
+            return
+        outcomes = tasks.ingest_partitions(name, dirty, self.new_run_id())
+        assert [each for each in outcomes if each[0] == "Failed"] == []
+        self.drain()
+        assert self.dirty(name, partitions) == [], "one run after a crash is enough"
+
+    def dirty(self, name: str, partitions: Sequence[str]) -> list[str]:
+        _, states = self.outsider.ledger(table(name))
+        return [each for each in partitions if each in states and states[each][0]]
+
+    # What readers see
+
+    def assert_whole(self, name: str, partitions: Sequence[str]) -> None:
+        """Lake and warehouse show each partition as the bucket was at some time, or not at all if it never was there."""
+        assert_whole(self.outsider, table(name), {each: self._state(name, each).states for each in partitions})
+
+    def assert_equal(self, name: str, partitions: Sequence[str]) -> None:
+        """Raw objects, lake, quarantine, warehouse and ledgers agree row by row."""
+        assert differences(self.outsider, table(name), partitions) == []
+
+
+def assert_whole(reader: Outsider, of: Table, states: dict[str, list[Content]]) -> None:
+    """What readers see of each partition now is one of its states."""
+    warehouse = reader.warehouse(of, list(states))
+    for partition, allowed in states.items():
+        lake = reader.lake(of, partition)
+        rows = [state.good for state in allowed]
+        assert lake is None or lake in rows, f"{of.name} {partition}: the lake shows {lake}"
+        loaded = warehouse[partition]
+        assert not loaded or loaded in rows, f"{of.name} {partition}: the warehouse shows {loaded}"
