@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from datalake_assets.arrivals.run_tags import requested_partitions
 from datalake_assets.catalog.manifest import RowCounts
 from datalake_assets.components.metadata import loaded_metadata, published_metadata
 from datalake_assets.errors import PlatformError, TransientError
@@ -30,7 +31,8 @@ def materialize(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Iterat
         RetryRequested: all that failed may succeed by itself, and there are attempts left.
         Failure: with the message of every partition that failed.
     """
-    partitions = list(context.partition_keys) if context.has_partition_key_range or context.has_partition_key else []
+    planned = list(context.partition_keys) if context.has_partition_key_range or context.has_partition_key else []
+    partitions = requested_partitions(context.run.tags, planned)
     lake = dg.AssetKey(pipeline.lake_key)
     # An attempt may have published a partition and have ended before it could say so.
     told = _told_before(context, lake) if context.retry_number else frozenset()
