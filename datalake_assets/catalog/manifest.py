@@ -63,6 +63,7 @@ class Manifest:
         failed_checks: the blocking checks that failed, as a person reads them; a version with any is rejected.
         restored_from: the version whose objects a rollback copied; `inputs` and `counts` are those of that one.
         reason: why somebody rolled back.
+        reasons: why rows were set aside, most frequent first, with their number.
     """
 
     version: Version
@@ -76,6 +77,7 @@ class Manifest:
     reason: str | None = None
     checks: tuple[CheckResult, ...] = ()
     failed_checks: tuple[str, ...] = ()
+    reasons: tuple[tuple[str, int], ...] = ()
 
     @property
     def is_rejected(self) -> bool:
