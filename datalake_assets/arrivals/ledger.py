@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 BATCH_ROWS = 5_000  # a transaction of about a tenth of a second
+REQUESTS_KEPT_SECONDS = 3600  # of a partition, for those who limit its runs
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ class Ledger:
                 ),
                 values,
             ).all()
-        return [PartitionState(**row._mapping) for row in rows]
+        return [PartitionState(**{**row._mapping, "recent_requests": tuple(row.recent_requests)}) for row in rows]
 
     def mark_requested(self, requests: Sequence[PartitionsRun]) -> None:
         """Remember that these runs were asked for; call it before Dagster is asked.
@@ -176,15 +177,28 @@ class Ledger:
                             CAST(:seqs AS bigint[]), CAST(:keys AS text[]), CAST(:attempts AS int[]))
                             AS u(source_id, partition, seq, run_key, attempts)
                     ), locked AS (
-                        SELECT a.* FROM arrival_partition p JOIN asked a USING (source_id, partition)
+                        SELECT a.*, clock_timestamp() AS now FROM arrival_partition p JOIN asked a USING (source_id, partition)
                         ORDER BY source_id, partition FOR UPDATE OF p
                     )
                     UPDATE arrival_partition p
-                    SET requested_seq = l.seq, requested_at = clock_timestamp(), run_key = l.run_key,
-                        attempts = l.attempts
+                    SET requested_seq = l.seq, requested_at = l.now, run_key = l.run_key,
+                        attempts = l.attempts, recent_requests = CASE
+                            -- A request that was lost is made again under its run key: still one run.
+                            WHEN p.run_key = l.run_key THEN p.recent_requests
+                            ELSE array_append(
+                                ARRAY(SELECT r FROM unnest(p.recent_requests) AS r
+                                      WHERE r > l.now - make_interval(secs => :kept) ORDER BY r), l.now)
+                            END
                     FROM locked l WHERE p.source_id = l.source_id AND p.partition = l.partition
                 """),
-                {"sources": sources, "partitions": partitions, "seqs": seqs, "keys": keys, "attempts": attempts},
+                {
+                    "sources": sources,
+                    "partitions": partitions,
+                    "seqs": seqs,
+                    "keys": keys,
+                    "attempts": attempts,
+                    "kept": REQUESTS_KEPT_SECONDS,
+                },
             )
 
     def last_change(self) -> int:
@@ -219,14 +233,17 @@ class Ledger:
         where = {"source": source_id, "partition": partition}
         with self._transaction() as connection:
             buckets = connection.execute(
-                text("SELECT DISTINCT bucket FROM arrival_object WHERE source_id = :source AND partition = :partition"),
+                text(
+                    "SELECT DISTINCT bucket FROM arrival_object WHERE source_id = :source AND partition = :partition "
+                    "AND NOT is_marker"
+                ),
                 where,
             ).scalars()
             lock_buckets(connection, {*buckets, *(o.bucket for o in objects)})
             rows = connection.execute(
                 text(
                     f"SELECT changed_seq, {SELECTED} FROM arrival_object "
-                    "WHERE source_id = :source AND partition = :partition"
+                    "WHERE source_id = :source AND partition = :partition AND NOT is_marker"
                 ),
                 where,
             ).all()
@@ -262,6 +279,24 @@ class Ledger:
                 {**where, "version": version, "unseen_from": min(unseen, default=None)},
             )
         return self._states("source_id = :source AND partition = :partition", where, "source_id")[0]
+
+    def names_of(self, source_id: str, partitions: Sequence[str]) -> dict[str, list[str]]:
+        """The last segments of the keys of each partition's objects, sorted; markers are none."""
+        from sqlalchemy import text
+
+        found: dict[str, list[str]] = {partition: [] for partition in partitions}
+        with self._transaction() as connection:
+            rows = connection.execute(
+                text("""
+                    SELECT partition, regexp_replace(key, '^.*/', '') FROM arrival_object
+                    WHERE source_id = :source AND partition = ANY(CAST(:partitions AS text[]))
+                        AND NOT is_deleted AND NOT is_marker ORDER BY key
+                """),
+                {"source": source_id, "partitions": list(found)},
+            )
+            for partition, name in rows:
+                found[partition].append(name)
+        return {partition: sorted(names) for partition, names in found.items()}
 
     def summary(self, source_ids: Sequence[str]) -> list[SourceSummary]:
         """One line for each source, also for those that have never seen an object."""

@@ -1,14 +1,14 @@
 """List raw objects: page by page, and never an empty answer for a failed one."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from datalake_assets.accounts.aws_errors import aws_errors
 from datalake_assets.arrivals.pattern import KeyPattern
-from datalake_assets.arrivals.sources import RawObject
+from datalake_assets.arrivals.sources import RawObject, fewest_prefixes, partition_of
 from datalake_assets.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -54,25 +54,40 @@ def list_pages(s3: "S3Client", bucket: str, prefix: str) -> Iterator[Page]:
         token = {"ContinuationToken": answer["NextContinuationToken"]}
 
 
-def list_source(s3: "S3Client", bucket: str, pattern: KeyPattern) -> Iterator[tuple[str, RawObject]]:
-    """Yield (partition, object) for every object of a source, in key order, with the memory of one page."""
-    for page in list_pages(s3, bucket, pattern.prefix()):
-        for found in page.objects:
-            if (partition := pattern.match(found.key)) is not None:
-                yield partition, found
+def list_source(
+    s3: "S3Client", bucket: str, patterns: Sequence[KeyPattern], *, marker: KeyPattern | None = None
+) -> Iterator[tuple[str, RawObject]]:
+    """Yield (partition, object) for every object of a source, in key order, with the memory of one page.
+
+    What is a marker is no object, also if a pattern takes it.
+    """
+    # Prefixes that do not hold each other, in their order: so are the keys below them.
+    for prefix in fewest_prefixes(pattern.prefix() for pattern in patterns):
+        for page in list_pages(s3, bucket, prefix):
+            for found in page.objects:
+                if (partition := partition_of(found.key, patterns, marker)) is not None:
+                    yield partition, found
 
 
-def list_partition(s3: "S3Client", bucket: str, pattern: KeyPattern, partition: str) -> list[RawObject]:
-    """Return every object of one partition in key order: what a run reads.
+def list_partition(
+    s3: "S3Client",
+    bucket: str,
+    patterns: Sequence[KeyPattern],
+    partition: str,
+    *,
+    marker: KeyPattern | None = None,
+) -> list[RawObject]:
+    """Return every object of one partition once and in key order: what a run reads. Markers are none.
 
     Raises:
         Unavailable, Throttled, AccessDenied, ConfigurationError: the list could not be completed.
     """
     return [
         found
-        for page in list_pages(s3, bucket, pattern.prefix(partition))
+        for prefix in fewest_prefixes(pattern.prefix(partition) for pattern in patterns)
+        for page in list_pages(s3, bucket, prefix)
         for found in page.objects
-        if pattern.match(found.key) == partition
+        if partition_of(found.key, patterns, marker) == partition
     ]
 
 

@@ -28,6 +28,7 @@ class Arrival:
         event_at: S3's time of the state: of the event, or the object's last modification.
         sequencer: S3's order of the events of one key.
         listed_at: set by a listing: S3's time when it began, from which on the state is true.
+        is_marker: it says that its partition is complete, and is no data.
     """
 
     bucket: str
@@ -42,18 +43,22 @@ class Arrival:
     is_deleted: bool = False
     origin: Origin = "event"
     listed_at: dt.datetime | None = None
+    is_marker: bool = False
 
     @property
     def place(self) -> tuple[str, str]:
         return self.bucket, self.key
 
     def has_content_of(self, other: "Arrival") -> bool:
-        """Whether both are the same object content in the same partition."""
+        """Whether both are the same object content in the same place of the same partition."""
         if self.is_deleted or other.is_deleted:
             same = self.is_deleted and other.is_deleted
         else:
             same = self.etag == other.etag and self.size == other.size
-        return same and (self.source_id, self.partition) == (other.source_id, other.partition)
+        return same and self._belonging() == other._belonging()
+
+    def _belonging(self) -> tuple[str, str, bool]:
+        return self.source_id, self.partition, self.is_marker
 
 
 class Outcome(Enum):

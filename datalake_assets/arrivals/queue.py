@@ -155,6 +155,7 @@ def _arrival(event: ObjectEvent, match: Match) -> Arrival:
         event.sequencer,
         event.version_id,
         event.is_deleted,
+        is_marker=match.is_marker,
     )
 
 

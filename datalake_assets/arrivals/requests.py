@@ -35,6 +35,8 @@ class PartitionState:
     """One partition in the ledger; `read_at` is the database's time of reading, and all other times are its too.
 
     `newest_event_at` alone is S3's time. `first_changed_at` is of the changes since the partition was last clean.
+    `markers` are there beside the `objects`; `recent_requests` has the time of each run that was requested within the
+    last hour, oldest first.
     """
 
     source_id: str
@@ -53,6 +55,8 @@ class PartitionState:
     published_version: str | None
     published_at: dt.datetime | None
     read_at: dt.datetime
+    markers: int = 0
+    recent_requests: tuple[dt.datetime, ...] = ()
 
     @property
     def is_dirty(self) -> bool:

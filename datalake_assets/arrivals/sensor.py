@@ -78,7 +78,7 @@ def build_arrival_sensor(
             )
         targets = {"jobs": [named[name] for name in sorted(name for name in wanted if name is not None)]}
     rules = {
-        s.source_id: SourceRules(s.settle_seconds, s.pattern.partitions, s.max_partitions_per_run) for s in sources
+        s.source_id: SourceRules(s.settle_seconds, s.partitions, s.max_partitions_per_run) for s in sources
     }
     matcher = Matcher(sources)
 
@@ -181,7 +181,7 @@ def _materialization(source: ArrivalSource, state: PartitionState, account: "Acc
             "objects": dg.MetadataValue.int(state.objects),
             "bytes": dg.MetadataValue.int(state.bytes),
             "newest_arrival": dg.MetadataValue.timestamp(state.newest_event_at),
-            "dagster/uri": f"s3://{account.raw_bucket}/{source.pattern.prefix(partition)}",
+            "dagster/uri": f"s3://{account.raw_bucket}/{source.patterns[0].prefix(partition)}",
         },
     )
 

@@ -1,10 +1,11 @@
 """The raw sources of a location, and which of them a key belongs to."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from datalake_assets.arrivals.partitions import PartitionKind
 from datalake_assets.arrivals.pattern import MAX_KEY_BYTES, KeyPattern, is_ignored
 
 DEFAULT_SETTLE_SECONDS = 10.0
@@ -16,7 +17,9 @@ class Source(Protocol):
     @property
     def source_id(self) -> str: ...
     @property
-    def pattern(self) -> KeyPattern: ...
+    def patterns(self) -> Sequence[KeyPattern]: ...
+    @property
+    def marker(self) -> KeyPattern | None: ...
 
 
 @dataclass(frozen=True)
@@ -26,34 +29,41 @@ class ArrivalSource:
     Args:
         source_id: `names.source_id(location, table)`.
         table: the pipeline's table.
-        pattern: which keys of the raw bucket are its objects.
+        patterns: which keys of the raw bucket are its objects; a key of two of them counts once.
         asset_key: the external asset of the raw objects, `[location, "raw", table]`.
         lake_asset_key: the asset that a run computes.
         target: the name of the job that materializes the partitions; without one, `lake_asset_key` is requested alone.
         settle_seconds: a partition runs when nothing changed in it for that long.
         max_partitions_per_run: contiguous partitions that one run may cover.
+        marker: which keys say that a partition is complete and are no data.
     """
 
     source_id: str
     table: str
-    pattern: KeyPattern
+    patterns: tuple[KeyPattern, ...]
     asset_key: tuple[str, ...]
     lake_asset_key: tuple[str, ...]
     target: str | None = None
     settle_seconds: float = DEFAULT_SETTLE_SECONDS
     max_partitions_per_run: int = 31
+    marker: KeyPattern | None = None
 
     @property
     def is_partitioned(self) -> bool:
-        return self.pattern.is_partitioned
+        return self.patterns[0].is_partitioned
+
+    @property
+    def partitions(self) -> PartitionKind:
+        return self.patterns[0].partitions
 
 
 @dataclass(frozen=True)
 class Match:
-    """A key that belongs to a source."""
+    """A key that belongs to a source: an object of it, or a marker."""
 
     source_id: str
     partition: str
+    is_marker: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,44 +74,74 @@ class NoMatch:
     source_id: str | None = None
 
 
+def partition_of(key: str, patterns: Sequence[KeyPattern], marker: KeyPattern | None = None) -> str | None:
+    """The partition that the key is an object of, by the first pattern that it matches; None for a marker."""
+    if marker is not None and marker.match(key) is not None:
+        return None
+    return next((found for pattern in patterns if (found := pattern.match(key)) is not None), None)
+
+
 class Matcher:
     """Finds the one source and partition of a key."""
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self.sources = tuple(sources)
-        self._by_prefix = [(source.pattern.prefix(), source) for source in sources]
+        self._markers = [(s.marker.prefix(), s.marker, s) for s in sources if s.marker is not None]
+        self._by_prefix = [(pattern.prefix(), pattern, source) for source in sources for pattern in source.patterns]
 
     def match(self, key: str) -> Match | NoMatch | None:
-        """Return what the key belongs to; None for markers, folders and temporary names.
+        """Return what the key belongs to; None for folders, temporary names and markers of no source.
 
-        A key of two sources belongs to none: loading it twice would be as wrong as choosing silently.
+        A key that several sources claim belongs to none: loading it twice would be as wrong as choosing silently. What
+        is a marker of a source is never its data, also if a pattern would take it.
         """
-        if is_ignored(key):
+        found = [
+            Match(source.source_id, partition, is_marker=True)
+            for prefix, marker, source in self._markers
+            if key.startswith(prefix) and (partition := marker.match(key)) is not None
+        ]
+        if not found and is_ignored(key):
             return None
         if (refusal := _unstorable(key)) is not None:
             return NoMatch(refusal)
-        below = [source for prefix, source in self._by_prefix if key.startswith(prefix)]
-        found = [
-            Match(source.source_id, partition)
-            for source in below
-            if (partition := source.pattern.match(key)) is not None
-        ]
+        below = [(pattern, source) for prefix, pattern, source in self._by_prefix if key.startswith(prefix)]
+        told = {match.source_id for match in found}
+        for pattern, source in below:
+            if source.source_id not in told and (partition := pattern.match(key)) is not None:
+                told.add(source.source_id)
+                found.append(Match(source.source_id, partition))
         if len(found) == 1:
             return found[0]
         if found:
-            return NoMatch("it belongs to several sources: " + ", ".join(sorted(m.source_id for m in found)))
+            return NoMatch("it belongs to several sources: " + ", ".join(sorted(told)))
         if not below:
             return NoMatch("it is below no source's prefix")
-        nearest = max(below, key=lambda source: len(source.pattern.prefix()))
-        return NoMatch(nearest.pattern.refusal(key) or "it matches nothing", nearest.source_id)
+        nearest, source = max(below, key=lambda pair: len(pair[0].prefix()))
+        return NoMatch(nearest.refusal(key) or "it matches nothing", source.source_id)
 
-    def prefixes(self) -> list[str]:
-        """The fewest prefixes whose listings together show every object of every source."""
-        kept: list[str] = []
-        for prefix in sorted({prefix for prefix, _ in self._by_prefix}):
-            if not kept or not prefix.startswith(kept[-1]):
-                kept.append(prefix)
-        return kept
+    def prefixes(self, partitions: Sequence[str] | None = None) -> list[str]:
+        """The fewest prefixes whose listings together show every object and marker, or those of some partitions.
+
+        `UNPARTITIONED` among `partitions` stands for the tables without.
+        """
+        patterns = [each for s in self.sources for each in (*s.patterns, *((s.marker,) if s.marker else ()))]
+        if partitions is None:
+            return fewest_prefixes(pattern.prefix() for pattern in patterns)
+        return fewest_prefixes(
+            pattern.prefix(partition)
+            for pattern in patterns
+            for partition in partitions
+            if pattern.partitions.refusal(partition) is None
+        )
+
+
+def fewest_prefixes(prefixes: Iterable[str]) -> list[str]:
+    """These prefixes without those that lie within another, in key order: listed one by one they show no key twice."""
+    kept: list[str] = []
+    for prefix in sorted(set(prefixes)):
+        if not kept or not prefix.startswith(kept[-1]):
+            kept.append(prefix)
+    return kept
 
 
 def _unstorable(key: str) -> str | None:

@@ -15,7 +15,7 @@ Change = tuple[Arrival | None, Arrival]  # the state before, if any, and the new
 _COLUMNS = {
     "bucket": "text", "key": "text", "source_id": "text", "partition": "text", "etag": "text", "size": "bigint",
     "event_at": "timestamptz", "sequencer": "text", "version_id": "text", "is_deleted": "boolean", "origin": "text",
-    "listed_at": "timestamptz",
+    "listed_at": "timestamptz", "is_marker": "boolean",
 }  # fmt: skip
 FIELDS = tuple(_COLUMNS)  # in the order of `Arrival`
 SELECTED = ", ".join(FIELDS)
@@ -115,22 +115,27 @@ def _touch_partitions(connection: "Connection", numbered: list[tuple[int, Change
     rows = sorted(touched.items())
     types = {
         "source_id": "text", "partition": "text", "seq": "bigint", "objects": "bigint", "bytes": "bigint",
-        "event_at": "timestamptz",
+        "markers": "bigint", "event_at": "timestamptz",
     }  # fmt: skip
+    # What a marker says is no change of the data: the number stays, and a clean partition stays clean.
     connection.execute(
         text(f"""
-            INSERT INTO arrival_partition AS p (source_id, partition, changed_seq, objects, bytes, newest_event_at,
-                first_changed_at, last_changed_at)
-            SELECT source_id, partition, seq, objects, bytes, event_at, clock_timestamp(), clock_timestamp()
+            INSERT INTO arrival_partition AS p (source_id, partition, changed_seq, objects, bytes, markers,
+                newest_event_at, first_changed_at, last_changed_at)
+            SELECT source_id, partition, seq, objects, bytes, markers, event_at, clock_timestamp(), clock_timestamp()
             FROM {_unnested(types)}
             ON CONFLICT (source_id, partition) DO UPDATE SET
                 changed_seq = greatest(p.changed_seq, excluded.changed_seq),
                 objects = p.objects + excluded.objects,
                 bytes = p.bytes + excluded.bytes,
-                newest_event_at = greatest(p.newest_event_at, excluded.newest_event_at),
-                first_changed_at = CASE WHEN p.changed_seq > p.published_seq THEN p.first_changed_at
-                                   ELSE excluded.first_changed_at END,
-                last_changed_at = excluded.last_changed_at
+                markers = p.markers + excluded.markers,
+                newest_event_at = CASE WHEN excluded.changed_seq = 0 THEN p.newest_event_at
+                                  WHEN p.changed_seq = 0 THEN excluded.newest_event_at
+                                  ELSE greatest(p.newest_event_at, excluded.newest_event_at) END,
+                first_changed_at = CASE WHEN excluded.changed_seq = 0 OR p.changed_seq > p.published_seq
+                                   THEN p.first_changed_at ELSE excluded.first_changed_at END,
+                last_changed_at = CASE WHEN excluded.changed_seq = 0 THEN p.last_changed_at
+                                  ELSE excluded.last_changed_at END
         """),
         {
             "source_id": [source for (source, _), _ in rows],
@@ -141,17 +146,20 @@ def _touch_partitions(connection: "Connection", numbered: list[tuple[int, Change
 
 
 class _Sum:
-    """What a batch changes in one partition."""
+    """What a batch changes in one partition; `seq` is 0 if only its markers changed."""
 
-    __slots__ = ("bytes", "event_at", "objects", "seq")
+    __slots__ = ("bytes", "event_at", "markers", "objects", "seq")
 
     def __init__(self, event_at: dt.datetime) -> None:
-        self.seq = self.objects = self.bytes = 0
+        self.seq = self.objects = self.bytes = self.markers = 0
         self.event_at = event_at
 
     def add(self, state: Arrival, seq: int, sign: int) -> None:
-        self.seq = max(self.seq, seq)
         self.event_at = max(self.event_at, state.event_at)
+        if state.is_marker:
+            self.markers += 0 if state.is_deleted else sign
+            return
+        self.seq = max(self.seq, seq)
         if not state.is_deleted:
             self.objects += sign
             self.bytes += sign * state.size

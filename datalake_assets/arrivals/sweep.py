@@ -55,6 +55,9 @@ def sweep(
 ) -> SweepResult:
     """List the sources' prefixes, or only some partitions of them, and make the ledger equal to what is there.
 
+    Args:
+        partitions: their keys, with `UNPARTITIONED` for the tables that have none; all by default.
+
     Give all sources of the bucket: a key that belongs to none of them becomes a dead letter.
 
     Raises:
@@ -63,12 +66,8 @@ def sweep(
     """
     matcher = Matcher(sources)
     dead_letters = DeadLetters(ledger.database)
-    if partitions is None:
-        prefixes = matcher.prefixes()
-    else:
-        prefixes = sorted({s.pattern.prefix(p) for s in sources if s.pattern.is_partitioned for p in partitions})
     total = SweepResult()
-    for prefix in prefixes:
+    for prefix in matcher.prefixes(partitions):
         begun_at = dead_letters.now()
         for page, after in _pages_with_start(s3, bucket, prefix):
             total += _reconcile(page, after, bucket, prefix, matcher, ledger, dead_letters, location)
@@ -138,4 +137,5 @@ def _arrival(found: RawObject, match: Match, listed_at: dt.datetime) -> Arrival:
         version_id=found.version_id,
         origin="sweep",
         listed_at=listed_at,
+        is_marker=match.is_marker,
     )

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from datalake_assets.arrivals.sources import partition_of
 from datalake_assets.cli.history import History
 from datalake_assets.components.declarations import read_declarations
 from datalake_assets.components.lake_pipeline import build_pipeline
@@ -103,7 +104,11 @@ def build_watch(location: str, landed_keys: Sequence[str]) -> Watch:
     tables = []
     for declaration in read_declarations(LOCATIONS_FOLDER / location):
         pipeline = build_pipeline(location, declaration.spec)
-        matched = [partition for key in landed_keys if (partition := pipeline.pattern.match(key)) is not None]
+        matched = [
+            partition
+            for key in landed_keys
+            if (partition := partition_of(key, pipeline.patterns, pipeline.marker)) is not None
+        ]
         if matched and declaration.spec.warehouse:
             tables.append(
                 WatchedTable(

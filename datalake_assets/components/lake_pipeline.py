@@ -11,8 +11,6 @@ import dagster as dg
 from pydantic import BaseModel
 
 from datalake_assets.accounts.registry import registry
-from datalake_assets.arrivals.partitions import Daily, PartitionKind, Unpartitioned
-from datalake_assets.arrivals.pattern import KeyPattern
 from datalake_assets.components.pipeline_spec import PipelineSpec
 from datalake_assets.ingest.pipeline import Pipeline
 from datalake_assets.names import QUARANTINE_CHECK, qualified
@@ -52,7 +50,7 @@ def build_pipeline(location: str, spec: PipelineSpec) -> Pipeline:
     return Pipeline(
         location=location,
         name=spec.name,
-        pattern=KeyPattern.parse(spec.source.s3, _partition_kind(spec)),
+        patterns=spec.key_patterns(),
         mapping=spec.mapping(),
         owner=spec.owner,
         description=spec.description or "",
@@ -72,12 +70,6 @@ def build_partitions(spec: PipelineSpec) -> dg.PartitionsDefinition[str] | None:
     return dg.DailyPartitionsDefinition(spec.partitions.daily.isoformat(), end_date=end.isoformat() if end else None)
 
 
-def _partition_kind(spec: PipelineSpec) -> PartitionKind:
-    if spec.partitions is None:
-        return Unpartitioned()
-    return Daily(start=spec.partitions.daily, end=spec.partitions.end)
-
-
 def build_arrival_source(location: str, spec: PipelineSpec) -> "ArrivalSource":
     """What the location's arrival sensor needs of a declared pipeline."""
     from datalake_assets.arrivals.sources import ArrivalSource
@@ -86,7 +78,8 @@ def build_arrival_source(location: str, spec: PipelineSpec) -> "ArrivalSource":
     return ArrivalSource(
         source_id=pipeline.source_id,
         table=pipeline.name,
-        pattern=pipeline.pattern,
+        patterns=pipeline.patterns,
+        marker=pipeline.marker,
         settle_seconds=spec.trigger.arrivals.settle,
         asset_key=tuple(pipeline.raw_key),
         lake_asset_key=tuple(pipeline.lake_key),
@@ -142,13 +135,14 @@ def _asset_specs(
     from datalake_assets.components.metadata import column_schema, raw_schema
 
     account = pipeline.account
+    places = [f"s3://{account.raw_bucket}/{text}" for text in spec.source.s3]
     shared: dict[str, Any] = {"group_name": spec.name, "owners": [spec.owner], "partitions_def": partitions}
     raw = dg.AssetSpec(
         pipeline.raw_key,
-        description=f"Files under s3://{account.raw_bucket}/{spec.source.s3}, reported as they arrive.",
+        description=f"Files like {', '.join(places)}, reported as they arrive.",
         kinds={"s3", spec.source.format},
         metadata={
-            "dagster/uri": f"s3://{account.raw_bucket}/{spec.source.s3}",
+            "dagster/uri": places[0],
             "dagster/column_schema": raw_schema(pipeline),
         },
         **shared,

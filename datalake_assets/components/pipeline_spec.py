@@ -10,8 +10,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from datalake_assets.arrivals.partitions import Daily, PartitionKind, Unpartitioned
+from datalake_assets.arrivals.pattern import KeyPattern
 from datalake_assets.components.durations import Seconds
 from datalake_assets.components.publish_words import Publish
+from datalake_assets.components.source_words import KeyPatterns, parse_patterns
 from datalake_assets.errors import PlatformError
 from datalake_assets.mapping.spec import BadRows, Column, MappingSpec, SourceFormat
 from datalake_assets.names import PARTITION_COLUMN, identifier, qualified
@@ -36,7 +39,10 @@ class _Part(BaseModel):
 class S3Source(SourceFormat):
     """Where raw objects arrive in the account's raw bucket, and how they are written."""
 
-    s3: str = Field(description="Key pattern: `*` within a folder, `**` over folders, `{partition}` where the date is.")
+    s3: KeyPatterns = Field(
+        description="Key pattern, or a list of them: `*` within a folder, `**` over folders, `{partition}` or "
+        "`{%Y}`, `{%m}`, `{%d}` where the date is."
+    )
 
 
 class DailyPartitions(_Part):
@@ -124,11 +130,10 @@ class PipelineSpec(_Part):
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
-        placeholder = "{partition}" in self.source.s3
-        if self.partitions and not placeholder:
-            raise ValueError(f"partitions are declared, but source.s3 {self.source.s3!r} has no {{partition}}")
-        if placeholder and not self.partitions:
-            raise ValueError(f"source.s3 {self.source.s3!r} has a {{partition}}, but no partitions are declared")
+        try:
+            self.key_patterns()
+        except PlatformError as error:
+            raise ValueError(f"source.s3: {error}") from error
         if self.warehouse:
             self._check_warehouse(self.warehouse)
         return self
@@ -149,6 +154,16 @@ class PipelineSpec(_Part):
             for name in names:
                 if name not in known:
                     raise ValueError(f"warehouse.{what} names {name!r}, which is no column of the table")
+
+    def partition_kind(self) -> PartitionKind:
+        """Which texts are partition keys of the pipeline."""
+        if self.partitions is None:
+            return Unpartitioned()
+        return Daily(start=self.partitions.daily, end=self.partitions.end)
+
+    def key_patterns(self) -> tuple[KeyPattern, ...]:
+        """Which keys of the raw bucket are the pipeline's objects."""
+        return parse_patterns(self.source.s3, self.partition_kind())
 
     def mapping(self) -> MappingSpec:
         """The mapping from raw to target columns."""

@@ -19,7 +19,7 @@ class Pipeline:
 
     location: str
     name: str
-    pattern: KeyPattern
+    patterns: tuple[KeyPattern, ...]
     mapping: MappingSpec
     owner: str
     description: str = ""
@@ -30,10 +30,12 @@ class Pipeline:
     sort: tuple[str, ...] = ()
     keep_versions: int = 7
     """How many versions of a partition vacuum keeps, the published one included."""
+    marker: KeyPattern | None = None
+    """Which keys say that a partition is complete: no data, also if a pattern takes them."""
 
     @property
     def is_partitioned(self) -> bool:
-        return self.pattern.is_partitioned
+        return self.patterns[0].is_partitioned
 
     @property
     def source_id(self) -> str:

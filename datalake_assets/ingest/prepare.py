@@ -72,12 +72,12 @@ def prepare(pipeline: Pipeline, account: AccountSession, partition: str, folder:
 def _prepare(pipeline: Pipeline, account: AccountSession, partition: str, folder: Path, workers: int) -> Prepared:
     begin = time.monotonic()
     s3, bucket = account.client("s3"), account.account.raw_bucket
-    objects = tuple(list_partition(s3, bucket, pipeline.pattern, partition))
+    objects = tuple(list_partition(s3, bucket, pipeline.patterns, partition, marker=pipeline.marker))
     if not objects:
         raise NoObjects(
             f"{pipeline.name} has no raw objects" + (f" for {partition}" if partition else ""),
-            where=f"s3://{bucket}/{pipeline.pattern.prefix(partition)}",
-            expected=f"at least one key like {pipeline.pattern.text}",
+            where=f"s3://{bucket}/{pipeline.patterns[0].prefix(partition)}",
+            expected="at least one key like " + " or ".join(pattern.text for pattern in pipeline.patterns),
             todo="Upload the files; the partition then runs by itself",
         )
     raw, out = folder / "raw", folder / "mapped"

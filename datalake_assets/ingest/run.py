@@ -191,7 +191,9 @@ class _Lake:
                 manifest = self._manifest(partition, current.version_id)
             except PermanentError:
                 continue  # made anew, as if the earlier attempt had not been
-            listed = list_partition(self._s3, bucket, self._pipeline.pattern, partition)
+            listed = list_partition(
+                self._s3, bucket, self._pipeline.patterns, partition, marker=self._pipeline.marker
+            )
             if _same_objects(listed, manifest.inputs):
                 # The ledger is told last of all, so what it knows as published is loaded.
                 is_done = (partition, current.version_id) in done

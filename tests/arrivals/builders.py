@@ -70,7 +70,7 @@ def state(partition: str = DAY, **more: Any) -> PartitionState:
 FLIGHTS = ArrivalSource(
     source_id=SOURCE,
     table="flights",
-    pattern=KeyPattern.parse("flights/dt={partition}/*.csv.gz", Daily(dt.date(2013, 1, 1))),
+    patterns=(KeyPattern.parse("flights/dt={partition}/*.csv.gz", Daily(dt.date(2013, 1, 1))),),
     asset_key=("flights", "raw", "flights"),
     lake_asset_key=("flights", "lake", "flights"),
     settle_seconds=0,
@@ -78,7 +78,7 @@ FLIGHTS = ArrivalSource(
 AIRLINES = ArrivalSource(
     source_id="flights/airlines",
     table="airlines",
-    pattern=KeyPattern.parse("airlines/*.csv"),
+    patterns=(KeyPattern.parse("airlines/*.csv"),),
     asset_key=("flights", "raw", "airlines"),
     lake_asset_key=("flights", "lake", "airlines"),
     settle_seconds=0,

@@ -34,7 +34,10 @@ def empty_ledger_url(ledger_url: str) -> str:
     """The URL of a migrated database without rows."""
     with transaction(engine(ledger_url)) as connection:
         connection.execute(
-            text("TRUNCATE arrival_object, arrival_history, arrival_partition, arrival_dead_letter RESTART IDENTITY")
+            text(
+                "TRUNCATE arrival_object, arrival_history, arrival_partition, arrival_dead_letter, arrival_listing, "
+                "arrival_notice RESTART IDENTITY"
+            )
         )
     return ledger_url
 

@@ -204,6 +204,62 @@ def test_the_summary_counts_objects_bytes_and_dirty_partitions(ledger: Ledger) -
     assert (empty.partitions, empty.objects, empty.dirty_partitions, empty.last_arrival_at) == (0, 0, 0, None)
 
 
+def marker(seconds: float = 0, *, deleted: bool = False, content: str = "") -> Arrival:
+    key = f"flights/dt={DAY}/_SUCCESS"
+    return event("marker", content, seconds, deleted=deleted, key=key, is_marker=True)
+
+
+def test_a_marker_is_counted_beside_the_objects_and_is_no_change_of_them(ledger: Ledger) -> None:
+    ledger.record([marker()])
+    found = only_state(ledger)
+    assert (found.markers, found.objects, found.bytes, found.is_dirty) == (1, 0, 0, False)
+    ledger.record([event("a", seconds=1)])
+    ledger.record([marker(2, content="again")])
+    found = ledger.mark_published(SOURCE, DAY, objects=[listed("a", seconds=1)], version="v1")
+    assert (found.markers, found.objects, found.is_dirty) == (1, 1, False)
+    assert found.newest_event_at == at(1)
+    ledger.record([marker(3, deleted=True)])
+    found = only_state(ledger)
+    assert (found.markers, found.objects, found.is_dirty) == (0, 1, False)
+
+
+def test_a_marker_that_becomes_data_is_a_change(ledger: Ledger) -> None:
+    ledger.record([marker(content="12")])
+    ledger.record([event("marker", "12", 1, key=marker().key)])
+    found = only_state(ledger)
+    assert (found.markers, found.objects, found.bytes, found.is_dirty) == (0, 1, 2, True)
+
+
+def test_a_run_that_did_not_list_a_marker_leaves_it_alone(ledger: Ledger) -> None:
+    ledger.record([event("a"), marker()])
+    found = ledger.mark_published(SOURCE, DAY, objects=[listed("a")], version="v1", begun_seq=ledger.last_change())
+    assert (found.markers, found.is_dirty) == (1, False)
+
+
+def test_the_names_of_a_partition_are_those_of_its_objects(ledger: Ledger) -> None:
+    ledger.record([event("b"), event("a b"), event("gone"), event("gone", seconds=1, deleted=True), marker()])
+    names = ledger.names_of(SOURCE, [DAY, "2013-01-02"])
+    assert names == {DAY: ["a b.csv.gz", "b.csv.gz"], "2013-01-02": []}
+
+
+def test_requests_of_the_last_hour_are_kept_each_run_once(ledger: Ledger, empty_ledger_url: str) -> None:
+    ledger.record([event()])
+    for key in ("first", "second", "second", "third"):
+        ledger.mark_requested([PartitionsRun(SOURCE, (only_state(ledger),), key, 1, "new files")])
+    recent = only_state(ledger).recent_requests
+    assert len(recent) == 3
+    assert recent[-1] == only_state(ledger).requested_at
+    with transaction(engine(empty_ledger_url)) as connection:
+        connection.execute(
+            text(
+                "UPDATE arrival_partition SET recent_requests = "
+                "ARRAY(SELECT r - interval '61 min' FROM unnest(recent_requests) r)"
+            )
+        )
+    ledger.mark_requested([PartitionsRun(SOURCE, (only_state(ledger),), "fourth", 1, "new files")])
+    assert len(only_state(ledger).recent_requests) == 1
+
+
 def test_keys_of_1024_bytes_unicode_spaces_and_quotes_come_back_as_they_were(ledger: Ledger) -> None:
     names = [
         "日本 語",

@@ -1,4 +1,5 @@
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -6,7 +7,7 @@ from hypothesis import strategies as st
 
 from datalake_assets.arrivals.partitions import AnyKey, Daily, PartitionKind, Unpartitioned
 from datalake_assets.arrivals.pattern import KeyPattern, is_ignored
-from datalake_assets.arrivals.sources import Match, Matcher, NoMatch
+from datalake_assets.arrivals.sources import Match, Matcher, NoMatch, partition_of
 from datalake_assets.errors import ConfigurationError
 from datalake_assets.names import UNPARTITIONED
 from tests.arrivals.builders import AIRLINES, FLIGHTS, SOURCES
@@ -35,6 +36,12 @@ DAILY = Daily(dt.date(2013, 1, 1))
         ("logs/{%Y}/{%m}/{%d}/**", "logs/2013/02/31/10/a.log", None),
         ("{%d}.{%m}.{%Y}/x_{%Y}.csv", "31.01.2013/x_2013.csv", "2013-01-31"),
         ("{%d}.{%m}.{%Y}/x_{%Y}.csv", "31.01.2013/x_2014.csv", None),
+        ("x/{%Y%m%d}.csv", "x/20130131.csv", "2013-01-31"),
+        ("x/{%Y%m%d}.csv", "x/20130231.csv", None),
+        ("x/{%Y-%m-%d}_{%H%M}.csv", "x/2013-01-31_0915.csv", "2013-01-31"),
+        ("x/{%Y-%m-%d}_{%H%M}.csv", "x/2013-01-31_9:15.csv", None),
+        ("{%d/%m}/x-{%H}/{%Y}.csv", "31/01/x-09/2013.csv", "2013-01-31"),
+        ("a{%H}_{partition}.csv", "a23_2013-01-31.csv", "2013-01-31"),
         ("a+b(c)[d]?.$/*.csv", "a+b(c)[d]?.$/x.csv", UNPARTITIONED),
         ("a+b(c)[d]?.$/*.csv", "aab(c)d.$/x.csv", None),
         ("日本/*.csv", "日本/ä\nö.csv", UNPARTITIONED),
@@ -64,6 +71,9 @@ def test_markers_folders_and_temporary_names_are_ignored(name: str) -> None:
         ("flights/{day}/*.csv", DAILY, "unknown field {day}"),
         ("flights/{partition}/{partition}/*.csv", DAILY, "has the fields"),
         ("flights/{%Y}/{%m}/*.csv", DAILY, "has the fields"),
+        ("flights/{%Y%m}/*.csv", DAILY, "has the fields"),
+        ("flights/{%Y%m%d%j}/*.csv", DAILY, "unknown field {%j}"),
+        ("flights/{%H}/*.csv", DAILY, "does not fit the pipeline's partitions"),
         ("flights/{partition/*.csv", DAILY, "single {"),
         ("flights/*.csv", DAILY, "does not fit the pipeline's partitions"),
         ("flights/{partition}/*.csv", Unpartitioned(), "does not fit the pipeline's partitions"),
@@ -133,7 +143,8 @@ def test_an_unexpected_key_says_why_and_whose_it_probably_is() -> None:
 def test_a_key_of_two_sources_belongs_to_none() -> None:
     class Other:
         source_id = "flights/all"
-        pattern = KeyPattern.parse("airlines/**")
+        patterns = (KeyPattern.parse("airlines/**"),)
+        marker = None
 
     found = Matcher([AIRLINES, Other()]).match("airlines/a.csv")
     assert found == NoMatch("it belongs to several sources: flights/airlines, flights/all")
@@ -148,6 +159,47 @@ def test_keys_that_no_database_can_hold_are_unexpected() -> None:
 def test_prefixes_within_others_are_listed_once() -> None:
     class Everything:
         source_id = "flights/all"
-        pattern = KeyPattern.parse("flights/**/x.json")
+        patterns = (KeyPattern.parse("flights/**/x.json"),)
+        marker = None
 
     assert Matcher([FLIGHTS, AIRLINES, Everything()]).prefixes() == ["airlines/", "flights/"]
+
+
+MARKER = KeyPattern.parse("flights/dt={partition}/_SUCCESS", DAILY, is_marker=True)
+
+
+def test_a_marker_may_have_a_name_that_is_ignored_elsewhere() -> None:
+    assert MARKER.match("flights/dt=2013-01-31/_SUCCESS") == "2013-01-31"
+    assert MARKER.match("flights/dt=2013-01-31/a/_SUCCESS") is None
+    matcher = Matcher([replace(FLIGHTS, marker=MARKER), AIRLINES])
+    assert matcher.match("flights/dt=2013-01-31/_SUCCESS") == Match("flights/flights", "2013-01-31", is_marker=True)
+    assert matcher.match("flights/dt=2013-01-31/_started") is None
+    with pytest.raises(ConfigurationError, match="only folders or temporary names"):
+        KeyPattern.parse("flights/dt={partition}/x.tmp", DAILY, is_marker=True)
+
+
+def test_a_marker_that_a_pattern_takes_is_no_data() -> None:
+    everything = KeyPattern.parse("flights/dt={partition}/*", DAILY)
+    done = KeyPattern.parse("flights/dt={partition}/done", DAILY, is_marker=True)
+    matcher = Matcher([replace(FLIGHTS, patterns=(everything,), marker=done)])
+    assert matcher.match("flights/dt=2013-01-31/done") == Match("flights/flights", "2013-01-31", is_marker=True)
+    assert partition_of("flights/dt=2013-01-31/done", (everything,), done) is None
+    assert partition_of("flights/dt=2013-01-31/more", (everything,), done) == "2013-01-31"
+
+
+def test_a_key_of_two_patterns_of_one_source_counts_once() -> None:
+    patterns = tuple(
+        KeyPattern.parse(text, DAILY) for text in ("a/{partition}/*", "a/{%Y-%m-%d}/x*", "b/{partition}/*")
+    )
+    matcher = Matcher([replace(FLIGHTS, patterns=patterns)])
+    assert matcher.match("a/2013-01-31/xyz") == Match("flights/flights", "2013-01-31")
+    assert matcher.match("b/2013-01-31/xyz") == Match("flights/flights", "2013-01-31")
+    assert matcher.match("a/2013-13-31/y") == NoMatch("'2013-13-31' is no day of the calendar", "flights/flights")
+
+
+def test_the_prefixes_of_some_partitions_are_those_of_the_sources_that_have_them() -> None:
+    logs = KeyPattern.parse("logs/{%Y}/{%m}/{%d}/**", DAILY)
+    sources = [replace(FLIGHTS, patterns=(*FLIGHTS.patterns, logs), marker=MARKER), AIRLINES]
+    found = Matcher(sources).prefixes(["2013-01-31", "2012-12-31", "north"])
+    assert found == ["flights/dt=2013-01-31/", "logs/2013/01/31/"]
+    assert Matcher(sources).prefixes([UNPARTITIONED]) == ["airlines/"]

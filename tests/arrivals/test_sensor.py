@@ -50,7 +50,7 @@ class Platform:
                 raise RuntimeError("the warehouse is down")
             begun = self.ledger.last_change()
             for partition in context.partition_keys:
-                objects = list_partition(self.s3, self.bucket, FLIGHTS.pattern, partition)
+                objects = list_partition(self.s3, self.bucket, FLIGHTS.patterns, partition)
                 self.ledger.mark_published(
                     FLIGHTS.source_id, partition, objects=objects, version=context.run_id, begun_seq=begun
                 )
@@ -58,7 +58,7 @@ class Platform:
 
         @dg.asset(key=AIRLINES_KEY)
         def airlines() -> None:
-            objects = list_partition(self.s3, self.bucket, AIRLINES.pattern, UNPARTITIONED)
+            objects = list_partition(self.s3, self.bucket, AIRLINES.patterns, UNPARTITIONED)
             self.ledger.mark_published(AIRLINES.source_id, UNPARTITIONED, objects=objects, version="v")
 
         raw = dg.AssetSpec(RAW_KEY, partitions_def=DAILY)

@@ -11,6 +11,8 @@ from sqlalchemy import text
 from datalake_assets.arrivals.dead_letters import DeadLetters
 from datalake_assets.arrivals.ledger import Ledger
 from datalake_assets.arrivals.listing import list_partition, list_source
+from datalake_assets.arrivals.partitions import Daily
+from datalake_assets.arrivals.pattern import KeyPattern
 from datalake_assets.arrivals.sweep import SweepResult, sweep
 from datalake_assets.database.engine import transaction
 from datalake_assets.errors import ConfigurationError, Throttled, Unavailable, Unsupported
@@ -193,18 +195,32 @@ def test_a_truncated_answer_without_a_continuation_is_no_end() -> None:
             return {**super().list_objects_v2(**request), "IsTruncated": True}
 
     with pytest.raises(Unavailable):
-        list_partition(cast("S3Client", Broken()), "raw", FLIGHTS.pattern, DAY)
+        list_partition(cast("S3Client", Broken()), "raw", FLIGHTS.patterns, DAY)
 
 
 def test_real_listings_show_partitions_and_sources(s3: "S3Client", bucket: str, ledger: Ledger) -> None:
     keys = [key_of("a b"), key_of("ü+'"), key_of("a", "2013-01-02"), "flights/dt=2013-01-01/_SUCCESS", "airlines/x.csv"]
     for key in keys:
         s3.put_object(Bucket=bucket, Key=key, Body=b"123")
-    found = list_partition(s3, bucket, FLIGHTS.pattern, DAY)
+    found = list_partition(s3, bucket, FLIGHTS.patterns, DAY)
     assert [(o.key, o.size) for o in found] == [(key, 3) for key in sorted(keys[:2])]
     assert '"' not in found[0].etag
-    assert [partition for partition, _ in list_source(s3, bucket, FLIGHTS.pattern)] == [DAY, DAY, "2013-01-02"]
+    assert [partition for partition, _ in list_source(s3, bucket, FLIGHTS.patterns)] == [DAY, DAY, "2013-01-02"]
     assert sweep(s3, bucket, SOURCES, ledger, location="flights") == SweepResult(listed=5, added=4)
+
+
+def test_a_partition_of_several_prefixes_is_listed_once_and_in_key_order_without_its_markers() -> None:
+    bucket = Bucket(page_keys=2)
+    keys = [f"b/{DAY}/{n}" for n in range(3)] + [f"a/{DAY}/x{n}" for n in range(5)]
+    for key in [*keys, f"a/{DAY}/x_done", f"a/{DAY}/_SUCCESS", "a/2013-01-02/x"]:
+        bucket.put(key)
+    days = Daily(dt.date(2013, 1, 1))
+    patterns = [KeyPattern.parse(text, days) for text in ("b/{partition}/*", "a/{partition}/x*", "a/{%Y-%m-%d}/*")]
+    marker = KeyPattern.parse("a/{partition}/x_done", days, is_marker=True)
+    found = list_partition(cast("S3Client", bucket), "raw", patterns, DAY, marker=marker)
+    assert [o.key for o in found] == sorted(keys)
+    everything = [o.key for _, o in list_source(cast("S3Client", bucket), "raw", patterns, marker=marker)]
+    assert everything == sorted([*keys, "a/2013-01-02/x"])
 
 
 def test_a_missing_bucket_is_no_empty_one(s3: "S3Client", ledger: Ledger) -> None:

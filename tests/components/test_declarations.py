@@ -49,6 +49,14 @@ def test_a_complete_pipeline_is_read(tmp_path: Path) -> None:
     assert found.spec.bad_rows.fail_above == 0.01
 
 
+def test_a_source_may_have_several_patterns_with_a_date_in_any_place(tmp_path: Path) -> None:
+    write(
+        tmp_path, GOOD.replace('"orders/dt={partition}/*.csv"', '["orders/{%Y%m%d}_*.csv", "old/{%d}/{%m}/{%Y}.csv"]')
+    )
+    (found,) = read_declarations(tmp_path)
+    assert [pattern.match("old/31/01/2026.csv") for pattern in found.spec.key_patterns()] == [None, "2026-01-31"]
+
+
 def test_every_pipeline_of_the_repository_is_valid() -> None:
     names = {declaration.spec.name for declaration in read_declarations(LOCATIONS_FOLDER)}
     assert {"flights", "weather", "airlines", "airports", "planes"} <= names
@@ -68,7 +76,7 @@ def test_every_pipeline_of_the_repository_is_valid() -> None:
         ("team:shop", "the shop team", 4, "team:NAME"),
         ('"2026-01-01"', '"2026-13-01"', 8, "2026-13-01"),
         ('"2026-01-01"', '"01.01.2026"', 8, "YYYY-MM-DD"),
-        ("dt={partition}/", "", 3, "has no {partition}"),
+        ("dt={partition}/", "", 3, "does not fit the pipeline's partitions"),
         ("mode: copy", "mode: append", 15, "allowed: copy, merge"),
         ("mode: copy", "mode: merge", 3, "takes copy"),
         ("dist: order_id", "dist: colour", 3, "'colour', which is no column"),

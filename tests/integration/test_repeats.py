@@ -146,8 +146,8 @@ def test_an_object_overwritten_while_it_is_read_is_read_again(
     platform.put_day(day)
     real, calls = preparing.list_partition, []
 
-    def list_then_overwrite(*arguments: Any) -> Any:
-        found = real(*arguments)
+    def list_then_overwrite(*arguments: Any, **options: Any) -> Any:
+        found = real(*arguments, **options)
         if not calls:
             platform.put_day(day, flights_file(day, 2, first=11))
         calls.append(found)
