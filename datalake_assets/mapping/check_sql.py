@@ -1,0 +1,76 @@
+"""Whether a text is one scalar SQL expression over the columns of a table, decided by its syntax alone.
+
+The expression runs within DuckDB on a partition's own files. What it may not hold: queries, other tables, aggregates,
+windows, parameters, and functions whose answer is not of the row. DuckDB itself runs it without access to other files,
+so this is for early and readable mistakes, not the wall.
+"""
+
+import re
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+# Functions that tell of the session, change something, wait, or answer otherwise each time.
+REFUSED_FUNCTIONS = frozenset(
+    {
+        "columns", "current_catalog", "current_connection_id", "current_database", "current_query",
+        "current_query_id", "current_role", "current_schema", "current_schemas", "current_setting",
+        "current_transaction_id", "current_user", "currval", "error", "gen_random_uuid", "generate_series", "getenv",
+        "getvariable", "in_search_path", "nextval", "query", "query_table", "rand", "random", "range", "session_user",
+        "set_bit_variable", "setseed", "setval", "sleep_ms", "stats", "txid_current", "unnest", "user", "uuid",
+        "uuidv4", "uuidv7", "vector_type", "write_log",
+    }
+)  # fmt: skip
+REFUSED_PREFIXES = ("read_", "duckdb_", "pragma_", "glob", "parquet_", "sniff_", "from_substrait")
+
+
+def expression_mistake(sql: str, columns: Collection[str]) -> str | None:
+    """What is wrong with an expression over these columns, None if nothing is."""
+    from sqlglot import exp, parse
+    from sqlglot.errors import SqlglotError
+
+    try:
+        parsed = parse(sql, read="duckdb")
+    except (SqlglotError, RecursionError) as error:
+        return f"this is not SQL: {_first_sentence(error)}"
+    if len(parsed) != 1 or (root := parsed[0]) is None:
+        return "expected one expression, without a semicolon"
+    known = {column.lower() for column in columns}
+    for node in root.walk():
+        if isinstance(node, exp.Query | exp.Table | exp.UDTF | exp.From):
+            return f"a check looks at one row, not at a query or another table: {node.sql('duckdb')[:60]}"
+        if isinstance(node, exp.Column):
+            if node.table:
+                return f"{node.sql('duckdb')} names a table; expected a column alone"
+            if node.name.lower() not in known:
+                return f"{node.name!r} is no column of the table; expected one of {', '.join(columns)}"
+        if isinstance(node, exp.AggFunc | exp.Window):
+            return f"a check looks at one row, not at an aggregate or a window: {node.sql('duckdb')[:60]}"
+        if isinstance(node, exp.Star | exp.Parameter | exp.Placeholder | exp.SessionParameter):
+            return f"{node.sql('duckdb')} has no place in a check"
+        if isinstance(node, exp.Func) and (refused := _refused(node)):
+            return f"the function {refused} has no place in a check: its answer does not hang on the row alone"
+    if not isinstance(root, exp.Condition) or isinstance(root, exp.Alias):
+        return f"expected an expression that is true or false, not {type(root).__name__.upper()}"
+    return None
+
+
+def _refused(function: "exp.Func") -> str | None:
+    from sqlglot import exp
+
+    if isinstance(function, exp.Anonymous):
+        spelled = [function.name]
+    else:
+        spelled = [function.sql("duckdb").partition("(")[0], *function.sql_names()]
+    for name in (each.lower() for each in spelled):
+        if name in REFUSED_FUNCTIONS or name.startswith(REFUSED_PREFIXES):
+            return name
+    return None
+
+
+def _first_sentence(error: Exception) -> str:
+    # The parser names its own classes, and underlines the place with terminal colours.
+    text = re.sub(r"\x1b\[\d*m| for <class '[^']*'>", "", str(error)).partition("\n")[0]
+    return text.rstrip(".") or type(error).__name__
