@@ -1,4 +1,4 @@
-"""Raw objects, lake rows and warehouse rows, one by one, as somebody reads them who knows nothing of the platform's code.
+"""Raw objects, lake rows and warehouse rows, one by one, as somebody reads them who knows nothing of our code.
 
 Raw files are parsed with Python's csv, the lake is read through Glue's locations with pyarrow, the warehouse with
 redshift_connector, the arrival ledger with plain SQL. Only names are shared with the platform.
@@ -302,9 +302,7 @@ class Outsider:
 
     def loaded(self, table: Table) -> dict[str, str]:
         """The load ledger: partition → version."""
-        found = self.query(
-            "SELECT partition_key, version FROM lake._load_ledger WHERE table_name = %s", [table.name]
-        )
+        found = self.query("SELECT partition_key, version FROM lake._load_ledger WHERE table_name = %s", [table.name])
         return {str(partition): str(version) for partition, version in found}
 
     # Arrival ledger

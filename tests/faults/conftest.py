@@ -8,17 +8,14 @@ from datalake_assets.sandbox.sandbox import Sandbox
 from tests.faults.world import World
 
 VISIBILITY_SECONDS = "1"  # what a killed drain had received comes again after this
-MAX_RECEIVES = 1000
 
 
 @pytest.fixture(scope="session")
 def shared_world(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    made = World(tmp_path_factory.mktemp("world"), sandbox.environment())
+    made = World(tmp_path_factory.mktemp("world"), sandbox)
     sqs = made.outsider.sqs
     url = sqs.get_queue_url(QueueName=made.outsider.account.arrivals_queue)["QueueUrl"]
-    sqs.set_queue_attributes(
-        QueueUrl=url, Attributes={"VisibilityTimeout": VISIBILITY_SECONDS, "RedrivePolicy": ""}
-    )
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": VISIBILITY_SECONDS, "RedrivePolicy": ""})
     sqs.purge_queue(QueueUrl=url)  # the notification's own test message
     yield made
     made.close()

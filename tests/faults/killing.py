@@ -101,9 +101,7 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60.0) ->
         time.sleep(POLL_SECONDS)
 
 
-def _child(
-    folder: Path, environment: dict[str, str], work: Work, arguments: tuple[Any, ...], failpoints: str
-) -> None:
+def _child(folder: Path, environment: dict[str, str], work: Work, arguments: tuple[Any, ...], failpoints: str) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # nothing outlives the tests
     log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -118,7 +116,7 @@ def _child(
         module.arm(failpoints)
         result = work(*arguments)
         (folder / "result").write_bytes(pickle.dumps(result))
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - the log tells it, and the status
         traceback.print_exc()
         sys.stderr.flush()
         os._exit(1)

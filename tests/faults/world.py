@@ -1,16 +1,19 @@
-"""One sandbox with a history: what the bucket held at any time is what readers may see of a partition, and nothing else."""
+"""One sandbox with a history: readers may see of a partition what the bucket held at any time, and nothing else."""
 
+import contextlib
 import csv
 import io
 import random
+import threading
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from datalake_assets.failpoints import FAILPOINTS
+from datalake_assets.sandbox.sandbox import Sandbox
 from tests.faults import tasks
 from tests.faults.compare import Content, Outsider, Table, differences, parse, together
 from tests.faults.killing import Attempt, Work, forkserver, wait_for
@@ -51,9 +54,10 @@ class Partition:
 class World:
     """The sandbox's flights account with the tables of this suite."""
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+    def __init__(self, folder: Path, sandbox: Sandbox) -> None:
         self.folder = folder
-        self.environment = environment
+        self.sandbox = sandbox
+        self.environment = sandbox.environment()
         self.home = tasks.dagster_home(folder / "dagster")
         self.outsider = Outsider()
         self.random = random.Random(0)
@@ -62,9 +66,12 @@ class World:
         self._partitions: dict[tuple[str, str], Partition] = {}
         self._attempts: list[Attempt] = []
         self._batch = 0
+        self._watching: Outsider | None = None
 
     def close(self) -> None:
-        self.outsider.close()
+        for each in (self.outsider, self._watching):
+            if each is not None:
+                each.close()
 
     # Raw
 
@@ -100,6 +107,22 @@ class World:
     def _state(self, name: str, partition: str) -> Partition:
         return self._partitions.setdefault((name, partition), Partition({}, []))
 
+    @contextlib.contextmanager
+    def watched(self, name: str, partitions: Sequence[str]) -> Iterator[None]:
+        """Read partitions in a loop meanwhile; fails if any reader saw anything but a whole state of the bucket."""
+        watcher = Watcher(self._second_outsider(), table(name), {each: self._state(name, each) for each in partitions})
+        try:
+            yield
+        finally:
+            watcher.stop()
+        assert watcher.errors == []
+        assert watcher.reads
+
+    def _second_outsider(self) -> Outsider:
+        if self._watching is None:
+            self._watching = Outsider()
+        return self._watching
+
     # Attempts
 
     def attempt(self, work: Work, *arguments: Any, failpoints: str = "") -> Attempt:
@@ -114,6 +137,27 @@ class World:
         """Let an attempt run into a failpoint that kills it."""
         self.attempt(work, *arguments, failpoints=f"{point}=kill@{hit}").must_be_killed()
         reached.add(point)
+
+    def held_at(self, point: str, work: Work, *arguments: Any) -> tuple[Attempt, Path]:
+        """An attempt that has come to a failpoint, and the file that lets it go on."""
+        gate = self.gate()
+        attempt = self.attempt(work, *arguments, failpoints=f"{point}=wait:{gate}")
+        attempt.must_reach(point)
+        return attempt, gate
+
+    def over_or_blocked(self, attempt: Attempt) -> None:
+        """Wait until an attempt has ended, or waits for a lock that another one holds."""
+        with contextlib.closing(self._superuser()) as connection, connection.cursor() as cursor:
+
+            def is_blocked() -> bool:
+                cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+                return bool(cursor.fetchone()[0])  # type: ignore[index]
+
+            wait_for(lambda: attempt.is_over or is_blocked(), "the end of an attempt, or its wait for a lock")
+
+    def _superuser(self) -> Any:
+        assert self.sandbox._postgres is not None
+        return self.sandbox._postgres.connect()
 
     def gate(self) -> Path:
         """A file that holds attempts until it is made."""
@@ -141,14 +185,40 @@ class World:
 
     def messages(self) -> int:
         """Messages in the queue, those in flight included."""
-        sqs = self.outsider.sqs
-        url = sqs.get_queue_url(QueueName=self.outsider.account.arrivals_queue)["QueueUrl"]
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
+        answer = self.outsider.sqs.get_queue_attributes(QueueUrl=self._queue_url(), AttributeNames=names)
         return sum(int(answer["Attributes"][each]) for each in names)
 
+    def take_messages(self) -> list[str]:
+        """Take everything out of the queue, and return the bodies."""
+        sqs, url = self.outsider.sqs, self._queue_url()
+        bodies: list[str] = []
+        while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+            bodies += [message["Body"] for message in messages]
+            entries = [{"Id": str(n), "ReceiptHandle": each["ReceiptHandle"]} for n, each in enumerate(messages)]
+            sqs.delete_message_batch(QueueUrl=url, Entries=entries)
+        return bodies
+
+    def send_messages(self, bodies: Sequence[str]) -> None:
+        for at in range(0, len(bodies), 10):
+            entries = [{"Id": str(n), "MessageBody": body} for n, body in enumerate(bodies[at : at + 10])]
+            self.outsider.sqs.send_message_batch(QueueUrl=self._queue_url(), Entries=entries)
+
+    def _queue_url(self) -> str:
+        url: str = self.outsider.sqs.get_queue_url(QueueName=self.outsider.account.arrivals_queue)["QueueUrl"]
+        return url
+
+    @contextlib.contextmanager
+    def platform_database(self) -> Iterator[Any]:
+        """A cursor in the platform database."""
+        import psycopg2
+
+        url = self.environment["DATALAKE_DATABASE_URL"].replace("+psycopg2", "")
+        with contextlib.closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+            yield cursor
+
     def recover(self, name: str, partitions: Sequence[str]) -> None:
-        """What the platform does after a crash: drain, then one new run for what is dirty, as the sensor asks for it."""
+        """What the platform does after a crash: drain, then a new run of what is dirty, as the sensor asks for it."""
         self.drain()
         dirty = self.dirty(name, partitions)
         if not dirty:
@@ -165,7 +235,7 @@ class World:
     # What readers see
 
     def assert_whole(self, name: str, partitions: Sequence[str]) -> None:
-        """Lake and warehouse show each partition as the bucket was at some time, or not at all if it never was there."""
+        """Lake and warehouse show each partition as the bucket was at some time, or do not show it yet."""
         assert_whole(self.outsider, table(name), {each: self._state(name, each).states for each in partitions})
 
     def assert_equal(self, name: str, partitions: Sequence[str]) -> None:
@@ -180,5 +250,33 @@ def assert_whole(reader: Outsider, of: Table, states: dict[str, list[Content]]) 
         lake = reader.lake(of, partition)
         rows = [state.good for state in allowed]
         assert lake is None or lake in rows, f"{of.name} {partition}: the lake shows {lake}"
+        bad = reader.quarantine(of, partition)
+        assert not bad or bad in [state.bad for state in allowed], f"{of.quarantine} {partition} shows {bad}"
         loaded = warehouse[partition]
         assert not loaded or loaded in rows, f"{of.name} {partition}: the warehouse shows {loaded}"
+
+
+class Watcher:
+    """A reader in a loop."""
+
+    def __init__(self, reader: Outsider, of: Table, partitions: dict[str, Partition]) -> None:
+        self.reads = 0
+        self.errors: list[str] = []
+        self._ends = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(reader, of, partitions), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._ends.set()
+        self._thread.join()
+
+    def _run(self, reader: Outsider, of: Table, partitions: dict[str, Partition]) -> None:
+        while not self.errors:
+            try:
+                # The lists themselves: a state is added before the bucket shows it.
+                assert_whole(reader, of, {each: found.states for each, found in partitions.items()})
+            except Exception as error:  # noqa: BLE001 - whatever a reader meets is told
+                self.errors.append(f"{type(error).__name__}: {error}")
+            self.reads += 1
+            if self._ends.is_set():
+                return
