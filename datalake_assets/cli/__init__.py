@@ -16,7 +16,9 @@ _COMMANDS = {
         "sandbox",
         "AWS and Redshift on this machine: start, stop, status, reset.",
     ),
+    "status": ("datalake_assets.cli.status", "status", "Lake and warehouse side by side."),
     "sweep": ("datalake_assets.cli.sweep", "sweep", "Find raw files that no message announced."),
+    "load": ("datalake_assets.cli.load", "load", "Load into the warehouse what it lacks."),
     "validate": ("datalake_assets.cli.validate", "validate", "Check every pipeline's YAML; all mistakes at once."),
     "dbt-manifest": ("datalake_assets.cli.dbt_manifest", "dbt_manifest", "Prepare the dbt project's manifest."),
 }

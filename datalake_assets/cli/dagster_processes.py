@@ -20,6 +20,7 @@ from datalake_assets.project import INSTANCE_CONFIG, PROJECT_ROOT, WORKSPACE
 from datalake_assets.sandbox.supervisor import ChildProcess, Supervisor
 
 HOST = "127.0.0.1"
+HOME_FOLDER = "dagster"  # within a sandbox's state folder
 READY_SECONDS = 120.0  # a laptop that compiles all modules for the first time
 
 
@@ -90,8 +91,7 @@ class DagsterProcesses:
 
     def start_code_servers(self) -> None:
         """Start one code server a location; they load while the caller does other things."""
-        self.home.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(INSTANCE_CONFIG, self.home / "dagster.yaml")
+        make_home(self.home)
         for location in read_workspace():
             port = free_port()
             command = [
@@ -159,6 +159,13 @@ class DagsterProcesses:
             raise Unavailable(f"the webserver refused a query: {body['errors'][0].get('message')}", where=self.url)
         data: dict[str, Any] = body["data"]
         return data
+
+
+def make_home(home: Path) -> Path:
+    """Make Dagster's folder with the project's settings in it, or bring these up to date; return it."""
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(INSTANCE_CONFIG, home / "dagster.yaml")
+    return home
 
 
 def free_port() -> int:

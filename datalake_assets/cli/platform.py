@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from datalake_assets.cli.dagster_processes import DagsterProcesses
+from datalake_assets.cli.dagster_processes import HOME_FOLDER, DagsterProcesses
 from datalake_assets.project import DBT_PROJECT
 from datalake_assets.sandbox.sandbox import Sandbox, any_free_ports
 from datalake_assets.sandbox.supervisor import Supervisor
@@ -62,7 +62,7 @@ def running_platform(
             os.environ.update(sandbox.environment())
             manifest.result()
         supervisor = stack.enter_context(Supervisor())
-        dagster = DagsterProcesses(supervisor, state / "dagster", sandbox.environment(), port=ui_port)
+        dagster = DagsterProcesses(supervisor, state / HOME_FOLDER, sandbox.environment(), port=ui_port)
         with _step(console, "Dagster (code servers, daemon, webserver)", seconds, "dagster"):
             dagster.start_code_servers()
             dagster.start_services()

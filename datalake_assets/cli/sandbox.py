@@ -95,8 +95,13 @@ def reset(state_path: Path | None, yes: bool) -> None:
 @state_option
 def env(state_path: Path | None) -> None:
     """Print the variables as shell code:  eval "$(datalake sandbox env)"."""
+    from datalake_assets.cli.dagster_processes import HOME_FOLDER, make_home
+
     state = _folder(state_path)
-    for name, value in state.environment().items():
+    variables = state.environment()
+    # Beside `make dev` it is the home of the running Dagster; without, commands that tell Dagster something make it.
+    home = make_home(state.path / HOME_FOLDER)
+    for name, value in {**variables, "DAGSTER_HOME": str(home)}.items():
         click.echo(f"export {name}={shlex.quote(value)}")
 
 

@@ -4,34 +4,37 @@ Lost notifications, files that were there before the deployment, and deletions a
 arrival sensor then starts the runs.
 """
 
-from collections.abc import Sequence
+import datetime as dt
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
-from datalake_assets.components.declarations import read_declarations
-from datalake_assets.components.lake_pipeline import build_arrival_source
+from datalake_assets.components.pipelines import DeclaredPipeline, declared_pipelines
+from datalake_assets.names import UNPARTITIONED
+from datalake_assets.project import LOCATIONS_FOLDER
 
 if TYPE_CHECKING:
-    from datalake_assets.arrivals.sources import ArrivalSource
+    from mypy_boto3_s3 import S3Client
+
+    from datalake_assets.arrivals.ledger import Ledger
     from datalake_assets.arrivals.sweep import SweepResult
 
 
-def swept_locations(locations_folder: Path) -> list[str]:
-    """The locations with at least one pipeline that reads raw objects."""
-    return sorted({declaration.path.parent.parent.name for declaration in read_declarations(locations_folder)})
-
-
-def sources_of(location: str, locations_folder: Path) -> "list[ArrivalSource]":
-    """The raw sources that a location's folder declares."""
-    declared = read_declarations(locations_folder / location)
-    return [build_arrival_source(location, declaration.spec) for declaration in declared]
-
-
-def sweep_location(location: str, locations_folder: Path, *, partitions: Sequence[str] | None = None) -> "SweepResult":
+def sweep_location(
+    location: str,
+    folder: Path = LOCATIONS_FOLDER,
+    *,
+    partitions: Sequence[str] | None = None,
+    recent_days: int | None = None,
+    requests_per_second: float | None = None,
+) -> "SweepResult":
     """Compare the location's raw bucket with the ledger and correct the ledger.
 
     Args:
-        partitions: only these; all by default.
+        partitions: only these, and no tables without partitions; all by default.
+        recent_days: only what `recent_partitions` names.
+        requests_per_second: at most so many list requests, each of which shows up to a thousand objects.
 
     Raises:
         Unavailable, Throttled, AccessDenied: the listing is not complete; the next sweep starts anew.
@@ -41,14 +44,65 @@ def sweep_location(location: str, locations_folder: Path, *, partitions: Sequenc
     from datalake_assets.arrivals.sweep import sweep
 
     account = session(location)
+    declared = [each for each in declared_pipelines(folder) if each.location == location]
+    ledger = Ledger()
+    if partitions is None and recent_days is not None:
+        partitions = recent_partitions(declared, ledger, recent_days)
+    s3 = account.client("s3")
     return sweep(
-        account.client("s3"),
+        paced(s3, requests_per_second) if requests_per_second else s3,
         account.account.raw_bucket,
-        sources_of(location, locations_folder),
-        Ledger(),
+        [each.source for each in declared],
+        ledger,
         location=location,
         partitions=partitions,
     )
+
+
+def recent_partitions(declared: Sequence[DeclaredPipeline], ledger: "Ledger", days: int) -> list[str]:
+    """The partitions in which a lost message is likely.
+
+    Tables without partitions, today and the `days` before it, and every partition that changed in that time or waits
+    for its run: also an old day that somebody is mending.
+    """
+    states = ledger.partition_states([each.source.source_id for each in declared], only_dirty=False)
+    now = states[0].read_at if states else dt.datetime.now(dt.UTC)  # the database's time, as the states' times are
+    since = now - dt.timedelta(days=days)
+    lately = {state.partition for state in states if state.is_dirty or state.last_changed_at >= since}
+    today = now.astimezone(dt.UTC).date()
+    return sorted({UNPARTITIONED, *(str(today - dt.timedelta(days=n)) for n in range(days + 1)), *lately})
+
+
+class _Paced:
+    """An S3 client that lists at a bounded rate; everything else is the client's."""
+
+    def __init__(
+        self, s3: "S3Client", per_second: float, clock: Callable[[], float], sleep: Callable[[float], None]
+    ) -> None:
+        self._s3 = s3
+        self._seconds = 1 / per_second
+        self._clock, self._sleep = clock, sleep
+        self._next_at = clock()
+
+    def list_objects_v2(self, **arguments: Any) -> Any:
+        if (wait := self._next_at - self._clock()) > 0:
+            self._sleep(wait)
+        self._next_at = max(self._next_at, self._clock()) + self._seconds
+        return self._s3.list_objects_v2(**arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._s3, name)
+
+
+def paced(
+    s3: "S3Client",
+    requests_per_second: float,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> "S3Client":
+    """The same client, which lists at most so often a second: a sweep of everything must not starve the runs."""
+    return cast("S3Client", _Paced(s3, requests_per_second, clock, sleep))
 
 
 def told(result: "SweepResult") -> str:

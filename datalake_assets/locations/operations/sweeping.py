@@ -1,38 +1,46 @@
-"""Every quarter of an hour, the ledger is compared with the raw buckets: what no message announced is found."""
+"""The ledger is compared with the raw buckets by the clock: what no message announced is found."""
+
+from functools import partial
 
 import dagster as dg
 
-from datalake_assets.components.sweeping import sweep_location, swept_locations, told
-from datalake_assets.project import LOCATIONS_FOLDER
+from datalake_assets.components.pipelines import find_locations
+from datalake_assets.components.upkeep import Unit, Upkeep, build_upkeep
+
+RECENT_DAYS = 3
+# Of list requests: a thousand objects each. S3 takes thousands of them a second, and charges for each.
+REQUESTS_PER_SECOND = 10.0
+
+
+def _sweep(location: str, recent_days: int | None, _context: dg.OpExecutionContext) -> str:
+    from datalake_assets.components.sweeping import sweep_location, told
+
+    return told(sweep_location(location, recent_days=recent_days, requests_per_second=REQUESTS_PER_SECOND))
+
+
+def _units(location: str, *, recent_days: int | None) -> list[Unit]:
+    # A bucket is swept as a whole: a key that fits no pipeline is only known when all of them are asked.
+    return [Unit(location, partial(_sweep, location, recent_days))]
+
+
+RECENT = Upkeep(
+    name="sweep_recent",
+    description=f"Compare the partitions of the last {RECENT_DAYS} days, and what changed lately, with the ledger.",
+    cron="*/15 * * * *",
+    max_hours=2,
+    units=partial(_units, recent_days=RECENT_DAYS),
+)
+EVERYTHING = Upkeep(
+    name="sweep_everything",
+    description="Compare every raw bucket as a whole with the ledger.",
+    cron="35 1 * * *",
+    max_hours=12,
+    units=partial(_units, recent_days=None),
+)
 
 
 @dg.definitions
 def sweeping() -> dg.Definitions:
-    """The sweep of all locations, one step each, and its schedule."""
-
-    def build_step(location: str) -> dg.OpDefinition:
-        @dg.op(
-            name=f"sweep_{location}",
-            out=dg.Out(dg.Nothing),
-            retry_policy=dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL),
-        )
-        def sweep_step(context: dg.OpExecutionContext) -> None:
-            context.log.info(told(sweep_location(location, LOCATIONS_FOLDER)))
-
-        return sweep_step
-
-    steps = [build_step(location) for location in swept_locations(LOCATIONS_FOLDER)]
-
-    @dg.job(name="sweep", executor_def=dg.in_process_executor, tags={"datalake/owner": "team:platform"})
-    def sweep() -> None:
-        """Compare every raw bucket with the arrival ledger and correct the ledger."""
-        for step in steps:
-            step()
-
-    schedule = dg.ScheduleDefinition(
-        name="sweep_every_15_minutes",
-        job=sweep,
-        cron_schedule="*/15 * * * *",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-    )
-    return dg.Definitions(jobs=[sweep], schedules=[schedule])
+    """Both sweeps, one step for each location that has pipelines."""
+    locations = find_locations([])
+    return dg.Definitions.merge(build_upkeep(RECENT, locations), build_upkeep(EVERYTHING, locations))

@@ -1,0 +1,70 @@
+"""The warehouse follows the lake: load what it lacks, and tell Dagster of each load as a run would."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import dagster as dg
+
+from datalake_assets.components.metadata import loaded_metadata
+from datalake_assets.components.pipelines import DeclaredPipeline
+from datalake_assets.errors import PlatformError, TransientError
+from datalake_assets.ingest.behind import load_behind
+from datalake_assets.ingest.outcomes import Failed, Loaded
+from datalake_assets.ingest.pipeline import Pipeline
+
+Report = Callable[[dg.AssetMaterialization], None]
+"""Where a materialization is told: `context.log_event` in a run, `report_runless_asset_event` outside of one."""
+
+
+def follow(
+    declared: DeclaredPipeline, partitions: Sequence[str] | None = None, *, run_id: str, report: Report
+) -> Iterator[Loaded | Failed]:
+    """Load what the warehouse lacks of a pipeline, of these partitions or of all, and yield what became of each.
+
+    Raises as `side_by_side`; the failure of a single load is yielded.
+    """
+    for outcome in load_behind(declared.pipeline, partitions, run_id=run_id):
+        if isinstance(outcome, Loaded):
+            report_loaded(declared.pipeline, outcome, report)
+        yield outcome
+
+
+def report_loaded(pipeline: Pipeline, loaded: Loaded, report: Report) -> None:
+    """Tell Dagster of a load; one that another process was faster with has been told by it."""
+    if not loaded.skipped:
+        report(
+            dg.AssetMaterialization(
+                pipeline.warehouse_asset_key,
+                partition=loaded.partition or None,
+                metadata=loaded_metadata(pipeline, loaded),
+            )
+        )
+
+
+def follow_all(declared: DeclaredPipeline, *, run_id: str, report: Report) -> str:
+    """Load all that the warehouse lacks of a pipeline and tell in a sentence how much that was.
+
+    Raises:
+        PlatformError: the failure of the first partition that failed, after all others were tried.
+    """
+    outcomes = list(follow(declared, run_id=run_id, report=report))
+    failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+    loaded = [outcome for outcome in outcomes if isinstance(outcome, Loaded)]
+    if failed:
+        raise one_error(declared, failed, tried=len(outcomes))
+    return f"{len(loaded)} partitions loaded, {sum(each.rows for each in loaded)} rows" if loaded else "nothing to load"
+
+
+def one_error(declared: DeclaredPipeline, failed: Sequence[Failed], *, tried: int) -> Exception:
+    """One error for several partitions: the first one's, or a mistake in the code before all others."""
+    ordered = sorted(failed, key=lambda each: isinstance(each.error, TransientError))
+    first = next((each for each in ordered if not isinstance(each.error, PlatformError)), ordered[0])
+    if not isinstance(first.error, PlatformError):
+        return first.error
+    told = type(first.error)(
+        f"{len(failed)} of {tried} partitions failed, the first with: {first.error.found}",
+        where=first.error.where or declared.label(first.partition),
+        expected=first.error.expected,
+        todo=first.error.todo,
+    )
+    told.__cause__ = first.error
+    return told

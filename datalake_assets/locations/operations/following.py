@@ -1,0 +1,37 @@
+"""The warehouse follows the lake: what a failed load, a rollback or a dropped table left behind is loaded."""
+
+from functools import partial
+
+import dagster as dg
+
+from datalake_assets.components.pipelines import DeclaredPipeline, declared_pipelines, find_locations
+from datalake_assets.components.upkeep import Unit, Upkeep, build_upkeep
+
+
+def _follow(declared: DeclaredPipeline, context: dg.OpExecutionContext) -> str:
+    from datalake_assets.components.following import follow_all
+
+    return follow_all(declared, run_id=context.run.run_id, report=context.log_event)
+
+
+def _units(location: str) -> list[Unit]:
+    return [
+        Unit(each.name, partial(_follow, each))
+        for each in declared_pipelines()
+        if each.location == location and each.pipeline.warehouse is not None
+    ]
+
+
+FOLLOWING = Upkeep(
+    name="warehouse_follows_lake",
+    description="Load every published version that the warehouse does not hold.",
+    cron="20 * * * *",
+    max_hours=6,
+    units=_units,
+)
+
+
+@dg.definitions
+def following() -> dg.Definitions:
+    """The job that makes up for loads, and its schedule."""
+    return build_upkeep(FOLLOWING, find_locations([]))
