@@ -37,5 +37,5 @@ def test_a_beginning_of_several_ids_names_them() -> None:
 
 @pytest.mark.parametrize("text", ["2027", ""])
 def test_an_unknown_id_names_those_that_there_are(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="has no version .*expected one of 20260201T000000"):
+    with pytest.raises(ConfigurationError, match=r"has no version .*expected one of 20260201T000000"):
         resolve(text, [LATER], of="flights/airlines")

@@ -28,7 +28,7 @@ def test_the_nearest_name_is_suggested(typed: str, meant: str) -> None:
 
 
 def test_without_a_near_name_all_are_listed() -> None:
-    with pytest.raises(ConfigurationError, match="one of .*flights/airlines, .*flights/weather"):
+    with pytest.raises(ConfigurationError, match=r"one of .*flights/airlines, .*flights/weather"):
         find_pipeline("xyzzy")
 
 
@@ -52,7 +52,7 @@ def test_a_table_without_partitions_takes_none() -> None:
 
 def test_only_locations_with_pipelines_can_be_swept() -> None:
     assert find_locations([]) == ["flights"]
-    with pytest.raises(ConfigurationError, match="no location 'flihgts'.*did you mean flights"):
+    with pytest.raises(ConfigurationError, match=r"no location 'flihgts'.*did you mean flights"):
         find_locations(["flihgts"])
 
 
