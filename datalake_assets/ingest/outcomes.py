@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from datalake_assets.catalog.glue import GlueTable
-from datalake_assets.catalog.manifest import Manifest, RawInput, RowCounts
+from datalake_assets.catalog.manifest import CheckResult, Manifest, RawInput, RowCounts
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,10 @@ class Published:
     seconds: float
     reasons: tuple[tuple[str, int], ...] = ()
     """Why rows were set aside, most frequent first, with their number."""
+    checks: tuple[CheckResult, ...] = ()
+    """What the declared checks found when the version was made."""
+    restored_from: str | None = None
+    """The older version whose rows it has, if it was rolled back to."""
     notes: tuple[str, ...] = ()
     reused: bool = False
     is_done: bool = False
@@ -52,6 +56,7 @@ class Failed:
     error: Exception
     counts: RowCounts | None = None
     reasons: tuple[tuple[str, int], ...] = ()
+    checks: tuple[CheckResult, ...] = ()
 
 
 Outcome = Published | Loaded | Failed
@@ -62,7 +67,6 @@ def published_outcome(
     manifest: Manifest,
     *,
     seconds: float = 0.0,
-    reasons: tuple[tuple[str, int], ...] = (),
     notes: tuple[str, ...] = (),
     reused: bool = False,
     is_done: bool = False,
@@ -79,7 +83,9 @@ def published_outcome(
         counts=manifest.counts,
         bytes=version.size,
         seconds=seconds,
-        reasons=reasons,
+        reasons=manifest.reasons,
+        checks=manifest.checks,
+        restored_from=manifest.restored_from,
         notes=notes,
         reused=reused,
         is_done=is_done,

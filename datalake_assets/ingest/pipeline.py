@@ -6,6 +6,7 @@ from functools import cached_property
 from datalake_assets.accounts.registry import Account, registry
 from datalake_assets.arrivals.pattern import KeyPattern
 from datalake_assets.catalog.schema import CatalogColumn, TableSchema
+from datalake_assets.mapping.check_spec import Check
 from datalake_assets.mapping.spec import QUARANTINE_COLUMNS, MappingSpec, OutputColumn
 from datalake_assets.names import PARTITION_COLUMN, asset_key, quarantine_table, source_id
 from datalake_assets.warehouse.table import WarehouseColumn, WarehouseTable
@@ -28,6 +29,8 @@ class Pipeline:
     warehouse_key: tuple[str, ...] = ()
     dist: str | None = None
     sort: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+    """What is checked on each partition before readers see it."""
     keep_versions: int = 7
     """How many versions of a partition vacuum keeps, the published one included."""
     marker: KeyPattern | None = None

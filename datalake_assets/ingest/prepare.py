@@ -15,6 +15,7 @@ from datalake_assets.catalog.manifest import RowCounts
 from datalake_assets.errors import NoObjects, OutOfSpace
 from datalake_assets.ingest.pipeline import Pipeline
 from datalake_assets.ingest.stage import stage
+from datalake_assets.mapping.checks import CheckResult, run_checks
 from datalake_assets.mapping.duckdb_engine import map_files
 from datalake_assets.mapping.result import MappingResult
 
@@ -28,6 +29,8 @@ class Prepared:
     result: MappingResult
     folder: Path
     seconds: float
+    checks: tuple[CheckResult, ...] = ()
+    """What the declared checks found on the good rows."""
 
     @property
     def counts(self) -> RowCounts:
@@ -44,7 +47,7 @@ class Prepared:
 
 
 def prepare(pipeline: Pipeline, account: AccountSession, partition: str, folder: Path, workers: int) -> Prepared:
-    """Map one partition from exactly the objects listed now.
+    """Map one partition from exactly the objects listed now, and check what came out.
 
     Args:
         folder: made here and left to the caller to delete.
@@ -82,17 +85,21 @@ def _prepare(pipeline: Pipeline, account: AccountSession, partition: str, folder
         )
     raw, out = folder / "raw", folder / "mapped"
     raw.mkdir(parents=True)
+    memory_limit, threads = _share(settings().memory_limit, workers), max(1, (os.cpu_count() or 1) // workers)
     files = stage(s3, objects, raw, threads=settings().download_threads)
     result = map_files(
         pipeline.mapping,
         files,
         out,
-        memory_limit=_share(settings().memory_limit, workers),
-        threads=max(1, (os.cpu_count() or 1) // workers),
+        memory_limit=memory_limit,
+        threads=threads,
         fail_on_bad_rows=False,  # what was set aside is published for inspection first
     )
     shutil.rmtree(raw)
-    return Prepared(partition, objects, result, folder, time.monotonic() - begin)
+    checks = run_checks(
+        pipeline.checks, result.good_files, partition=partition, memory_limit=memory_limit, threads=threads
+    )
+    return Prepared(partition, objects, result, folder, time.monotonic() - begin, checks)
 
 
 def _share(limit: str, workers: int) -> str:

@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 
 from datalake_assets.accounts.sessions import session
@@ -21,14 +20,15 @@ from datalake_assets.arrivals.ledger import Ledger
 from datalake_assets.arrivals.listing import list_partition
 from datalake_assets.arrivals.sources import RawObject
 from datalake_assets.catalog.manifest import Manifest, RawInput, read_manifest
-from datalake_assets.catalog.versions import new_version_id
-from datalake_assets.errors import ConfigurationError, PermanentError, PlatformError, TooManyBadRows
+from datalake_assets.errors import ConfigurationError, PermanentError, PlatformError
+from datalake_assets.failpoints import failpoint
+from datalake_assets.ingest.audit import as_manifest_results, failed_checks, rejection
+from datalake_assets.ingest.new_version import version_id_for
 from datalake_assets.ingest.outcomes import Failed, Outcome, Published, published_outcome
 from datalake_assets.ingest.pipeline import Pipeline
 from datalake_assets.ingest.prepare import Prepared, prepare
 from datalake_assets.ingest.tables import PipelineTables
 from datalake_assets.ingest.warehouse import load_versions
-from datalake_assets.mapping.result import require_few_bad_rows
 
 BATCH = 32  # partitions prepared before they are published together; what a crash may have to repeat
 
@@ -67,6 +67,7 @@ def ingest(
                 # Not done: the ledger keeps the partition as work, and the arrival sensor asks again.
                 arrived.discard(result.partition)
             yield result
+        failpoint("ingest.loaded")
         if to_lake:
             yield from lake.mark_done(each for each in published if each.partition in arrived)
 
@@ -88,11 +89,12 @@ class _Lake:
         scratch = Path(tempfile.mkdtemp(prefix=f"datalake-{self._pipeline.name}-"))
         done: set[str] = set()
         try:
+            self._tables.ensure()
             # Before any listing: what changes after it may not be in the version, and of two runs at once the one
             # that began later wins.
-            version = new_version_id(self._run_id, datetime.now(UTC))
+            version = version_id_for(self._run_id, partitions, [self._tables.lake, self._tables.quarantine])
             begun_seq = self._ledger.last_change()
-            self._tables.ensure()
+            failpoint("ingest.begun")
             for kept in self._kept(partitions, begun_seq) if keep else ():
                 done.add(kept.partition)
                 yield kept
@@ -127,23 +129,29 @@ class _Lake:
                 yield outcome
 
     def _publish(self, prepared: Sequence[Prepared], version: str, begun_seq: int) -> Iterator[Published | Failed]:
-        """Publish what was set aside first, then the good rows of each partition within its limit of bad ones."""
+        """Publish what was set aside first, then the good rows of each partition that passes its checks.
+
+        A version that does not pass is uploaded too and kept as rejected: its rows are what a person needs to see.
+        """
         if not prepared:
             return
         begin = time.monotonic()
+        failpoint("ingest.prepared")
         refused = self._tables.publish_quarantine(prepared, version)
-        good: dict[str, Prepared] = {}
+        failpoint("ingest.quarantined")
         for each in prepared:
-            if refusal := refused.get(each.partition) or self._too_many_bad_rows(each):
-                yield Failed(each.partition, refusal, each.counts, each.reasons)
-            else:
-                good[each.partition] = each
-        published = self._tables.publish_lake(list(good.values()), version)
+            if refusal := refused.get(each.partition):
+                yield _failed(each, refusal)
+        sources = {each.partition: each for each in prepared if each.partition not in refused}
+        bad_rows = self._pipeline.mapping.bad_rows
+        rejected = {partition: failed_checks(each, bad_rows) for partition, each in sources.items()}
+        published = self._tables.publish_lake(list(sources.values()), version, rejected)
+        failpoint("ingest.published")
         publish_seconds = (time.monotonic() - begin) / len(prepared)
         for manifest, switch in published:
-            source = good[manifest.version.partition]
+            source = sources[manifest.version.partition]
             if switch.error:
-                yield Failed(source.partition, switch.error, source.counts, source.reasons)
+                yield _failed(source, self._told(source, manifest, switch.error))
             elif switch.after and switch.after.version_id != version:
                 yield self._won_by_another(source, switch.after.version_id, begun_seq)
             else:
@@ -152,32 +160,24 @@ class _Lake:
                     self._tables.lake,
                     manifest,
                     seconds=source.seconds + publish_seconds,
-                    reasons=source.reasons,
                     notes=tuple(source.result.notes),
                 )
+
+    def _told(self, source: Prepared, manifest: Manifest, error: PlatformError) -> PlatformError:
+        tables = self._tables
+        kept = tables.lake.location(manifest.version.prefix)
+        bad_rows = self._pipeline.mapping.bad_rows
+        return rejection(source, bad_rows, error, quarantine=tables.quarantine.where, kept=kept)
 
     def _won_by_another(self, source: Prepared, version: str, begun_seq: int) -> Published | Failed:
         """What a run that began later has published meanwhile: it stays, and is what is loaded."""
         try:
             manifest = self._manifest(source.partition, version)
         except PlatformError as error:
-            return Failed(source.partition, error, source.counts, source.reasons)
+            return _failed(source, error)
         if _same_objects(source.objects, manifest.inputs):
             self._seen[source.partition] = (source.objects, begun_seq)
         return published_outcome(self._tables.lake, manifest, reused=True)
-
-    def _too_many_bad_rows(self, each: Prepared) -> TooManyBadRows | None:
-        try:
-            require_few_bad_rows(each.result, self._pipeline.mapping.bad_rows)
-        except TooManyBadRows as error:
-            return TooManyBadRows(
-                error.found,
-                where=error.where,
-                expected=error.expected,
-                todo=f"Look at {self._tables.quarantine.where}, then mend the files or the mapping; "
-                "readers see the version before",
-            )
-        return None
 
     def _kept(self, partitions: Sequence[str], begun_seq: int) -> Iterator[Published]:
         """Partitions that an earlier attempt of this run has published from the objects that are there now."""
@@ -191,9 +191,7 @@ class _Lake:
                 manifest = self._manifest(partition, current.version_id)
             except PermanentError:
                 continue  # made anew, as if the earlier attempt had not been
-            listed = list_partition(
-                self._s3, bucket, self._pipeline.patterns, partition, marker=self._pipeline.marker
-            )
+            listed = list_partition(self._s3, bucket, self._pipeline.patterns, partition, marker=self._pipeline.marker)
             if _same_objects(listed, manifest.inputs):
                 # The ledger is told last of all, so what it knows as published is loaded.
                 is_done = (partition, current.version_id) in done
@@ -248,6 +246,13 @@ class _Lake:
                 )
                 told.__cause__ = error
                 yield Failed(each.partition, told)
+            else:
+                failpoint("ingest.marked")
+
+
+def _failed(source: Prepared, error: PlatformError) -> Failed:
+    checks = tuple(as_manifest_results(source))
+    return Failed(source.partition, error, source.counts, source.reasons, checks)
 
 
 def _same_objects(listed: Sequence[RawObject], inputs: Sequence[RawInput]) -> bool:

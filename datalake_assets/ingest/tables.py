@@ -1,6 +1,6 @@
 """The two catalog tables of a pipeline, its rows and the rows set aside, and how prepared partitions get there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from datalake_assets.catalog.schema import TableSchema
 from datalake_assets.catalog.upload import LocalFile, upload_versions
 from datalake_assets.catalog.versions import Version
 from datalake_assets.errors import PlatformError
+from datalake_assets.ingest.audit import as_manifest_results
 from datalake_assets.ingest.pipeline import Pipeline
 from datalake_assets.ingest.prepare import Prepared
 from datalake_assets.mapping.spec import QUARANTINE_COLUMNS
@@ -50,11 +51,17 @@ class PipelineTables:
         published = self._publish(self.quarantine, schema, wanted, files, counts, version)
         return {manifest.version.partition: switch.error for manifest, switch in published if switch.error}
 
-    def publish_lake(self, prepared: Sequence[Prepared], version: str) -> list[tuple[Manifest, Switch]]:
-        """Let readers of each partition see its good rows; a partition that fails has its `Switch.error`."""
+    def publish_lake(
+        self, prepared: Sequence[Prepared], version: str, failed_checks: Mapping[str, Sequence[str]]
+    ) -> list[tuple[Manifest, Switch]]:
+        """Let readers of each partition see its good rows; a partition that fails has its `Switch.error`.
+
+        Args:
+            failed_checks: partition → why its version is kept for inspection only.
+        """
         files = {each.partition: each.result.good_files for each in prepared}
         counts = {each.partition: each.counts for each in prepared}
-        return self._publish(self.lake, self.pipeline.lake_schema, prepared, files, counts, version)
+        return self._publish(self.lake, self.pipeline.lake_schema, prepared, files, counts, version, failed_checks)
 
     def _publish(
         self,
@@ -64,6 +71,7 @@ class PipelineTables:
         files: dict[str, list[Path]],
         counts: dict[str, RowCounts],
         version: str,
+        failed_checks: Mapping[str, Sequence[str]] | None = None,
     ) -> list[tuple[Manifest, Switch]]:
         if not prepared:
             return []
@@ -72,10 +80,11 @@ class PipelineTables:
         manifests = [
             self._manifest(each, versions[each.partition], counts[each.partition], schema) for each in prepared
         ]
-        switches = publish_partitions(table, manifests)
+        switches = publish_partitions(table, manifests, failed_checks=failed_checks)
         return [(manifest, switches[manifest.version.partition]) for manifest in manifests]
 
     def _manifest(self, source: Prepared, version: Version, counts: RowCounts, schema: TableSchema) -> Manifest:
+        is_quarantine = version.table == self.quarantine.name
         return Manifest(
             version=version,
             inputs=tuple(RawInput(raw.key, raw.etag, raw.size, raw.version_id) for raw in source.objects),
@@ -83,6 +92,8 @@ class PipelineTables:
             columns=schema.columns,
             run_id=self._run_id,
             created_at=datetime.now(UTC),
+            checks=() if is_quarantine else tuple(as_manifest_results(source)),
+            reasons=source.reasons,
         )
 
 

@@ -61,11 +61,16 @@ class CheckResult:
         """Whether readers must not see the partition."""
         return not self.passed and self.severity == "error"
 
-    def __str__(self) -> str:
+    @property
+    def found(self) -> str:
+        """What a person reads of it, with the first rows that fail."""
         if self.passed:
-            return f"{self.name}: passed on {self.rows} rows"
+            return f"passed on {self.rows} rows"
         shown = f"; for example {', '.join(map(str, self.examples))}" if self.examples else ""
-        return f"{self.name}: {self.problem}{shown}"
+        return self.problem + shown
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.found}"
 
 
 def run_checks(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from datalake_assets.errors import ConfigurationError, PlatformError, RowCountMismatch, Unavailable
+from datalake_assets.failpoints import failpoint
 from datalake_assets.names import partition_key, quoted, version_id
 from datalake_assets.warehouse.connection import WarehouseConnection
 from datalake_assets.warehouse.ledger import (
@@ -141,6 +142,7 @@ def load_version(
     partition_key(load.partition)
     try:
         stage(connection, table, manifest_uri=load.manifest_uri, iam_role=iam_role, expected_rows=load.expected_rows)
+        failpoint("load.staged")
         return retrying(lambda: _switch(connection, table, load, run_id, replace_rows))
     finally:
         drop_stage(connection)
@@ -164,10 +166,12 @@ def _switch(
 ) -> LoadResult:
     with connection.transaction():
         lock_ledger(connection, table.schema)
+        failpoint("load.locked")
         # Asked again under the lock: another run may have loaded the partition while this one copied.
         if held := newer(loaded_version(connection, table, load.partition), load):
             return skipped(table, load, held)
         inserted, deleted = replace_rows()
+        failpoint("load.replaced")
         record_load(
             connection,
             table,
@@ -180,6 +184,8 @@ def _switch(
                 run_id=run_id,
             ),
         )
+        failpoint("load.recorded")
+    failpoint("load.committed")
     log.info(
         "loaded version %s of %s %s: %d rows in, %d out", load.version, table.label, load.partition, inserted, deleted
     )

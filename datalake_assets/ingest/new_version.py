@@ -1,0 +1,86 @@
+"""The id of a run's versions: later than everything that is there when the run begins.
+
+The greater id wins, so a run that lists its files later must have the greater id, also if it runs on a host whose
+clock is behind. The time is that of the platform database, one clock for all hosts. If something in the lake is later
+all the same (a database restored on a host with another clock, a version that somebody published by hand), the new id
+follows that one. Two runs that begin at once in that state may follow the same one; which of them wins is then not
+the order in which they began. The arrival ledger keeps what the winner has not read as work.
+"""
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from typing import TYPE_CHECKING
+
+from datalake_assets.accounts.aws_errors import aws_errors
+from datalake_assets.catalog.glue import GlueTable
+from datalake_assets.catalog.layout import manifests_prefix, place_of
+from datalake_assets.catalog.versions import new_version_id
+from datalake_assets.database.engine import engine, transaction
+from datalake_assets.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+THREADS = 8
+
+
+def version_id_for(
+    run_id: str, partitions: Sequence[str], tables: Iterable[GlueTable], *, now: datetime | None = None
+) -> str:
+    """Make an id for new versions of partitions of these tables: greater than any that is published or has a manifest.
+
+    It asks Glue once for each table and a thousand partitions, and S3 once for each table and partition, for what is
+    later than `now` alone: the length of the history does not matter.
+
+    Args:
+        now: an aware time; the platform database's without it.
+
+    Raises:
+        TransientError: the database, Glue or S3 does not answer.
+        ConfigurationError: a later version has an id that no run has made.
+    """
+    own = new_version_id(run_id, now or _database_time())
+    found = list(tables)
+    with ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="versions") as pool:
+        later = list(pool.map(lambda pair: _latest_manifest(pair[0], pair[1], own), product(found, partitions)))
+    published = [each.version_id for table in found for each in table.current_many(partitions).values() if each]
+    latest = max([*later, *published], default="")
+    if latest < own:
+        return own
+    return new_version_id(run_id, _time_of(latest) + timedelta(microseconds=1))
+
+
+def _database_time() -> datetime:
+    from sqlalchemy import text
+
+    with transaction(engine()) as connection:
+        time: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+    return time
+
+
+def _latest_manifest(table: GlueTable, partition: str, after: str) -> str:
+    """The latest version of a partition after this one that left anything beside the data, or ''."""
+    s3: S3Client = table.session.client("s3", table.region)
+    prefix = manifests_prefix(table.name, partition)
+    latest = ""
+    with aws_errors(f"s3://{table.bucket}/{prefix}"):
+        pages = s3.get_paginator("list_objects_v2").paginate(
+            Bucket=table.bucket, Prefix=prefix, StartAfter=f"{prefix}{after}"
+        )
+        for page in pages:
+            places = (place_of(table.name, item["Key"]) for item in page.get("Contents", []))
+            latest = max([latest, *(place.version_id for place in places if place and place.partition == partition)])
+    return latest
+
+
+def _time_of(version: str) -> datetime:
+    try:
+        return datetime.strptime(version.partition("-")[0], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"the version {version!r} is later than any that a run can make",
+            expected="an id such as 20260102T030000000000Z-1f2e3d4c5b6a",
+            todo="Remove its manifest, and publish the partition again",
+        ) from error
