@@ -2,16 +2,16 @@
 
 Glue changes one table or one partition atomically, several partitions one after another. Tables have an optimistic
 lock, which merges schema changes and decides races of unpartitioned tables. Partitions have none: the newer version
-wins by a comparison right before the write, which leaves a gap of one call.
+wins by a comparison right before the write and, for the gap between the two, by another look after it (`settle`).
 """
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
 
-from datalake_assets.accounts.aws_errors import aws_errors, platform_error
+from datalake_assets.accounts.aws_errors import aws_errors
 from datalake_assets.accounts.sessions import AccountSession
+from datalake_assets.catalog.deadline import Deadline
 from datalake_assets.catalog.manifest import Manifest
 from datalake_assets.catalog.partitions import READ_BATCH, WRITE_BATCH, GluePartitions, in_batches
 from datalake_assets.catalog.published import Published, Switch, parameters_of, published_in
@@ -21,11 +21,11 @@ from datalake_assets.catalog.storage import (
     catalog_columns,
     declared_texts,
     glue_columns,
-    storage_descriptor,
     table_input,
 )
-from datalake_assets.catalog.versions import describe
+from datalake_assets.catalog.switching import switch_batch
 from datalake_assets.errors import ConcurrentChange, ConfigurationError, PlatformError, Unsupported
+from datalake_assets.failpoints import failpoint
 from datalake_assets.names import UNPARTITIONED, identifier, partition_prefix
 
 log = logging.getLogger(__name__)
@@ -109,19 +109,40 @@ class GlueTable:
 
     def current_many(self, partitions: Sequence[str]) -> dict[str, Published | None]:
         """What readers of many partitions see, with one call for each thousand of them."""
-        found: dict[str, Published | None] = dict.fromkeys(partitions)
+        return {
+            partition: published_in(entry) if entry else None for partition, entry in self.entries(partitions).items()
+        }
+
+    def entries(self, partitions: Sequence[str]) -> dict[str, Any]:
+        """What Glue says of many partitions, also of those that somebody else registered; None for the others.
+
+        Raises:
+            ConfigurationError: there is no such table.
+        """
+        found: dict[str, Any] = dict.fromkeys(partitions)
         if UNPARTITIONED in found:
-            found[UNPARTITIONED] = published_in(self._table())
+            found[UNPARTITIONED] = self._table()
         keys = [partition for partition in found if partition != UNPARTITIONED]
         for answers in in_batches(self._partitions.get, keys, size=READ_BATCH, threads=self._threads):
-            found |= {answer["Values"][0]: published_in(answer) for answer in answers}
+            found |= {answer["Values"][0]: answer for answer in answers}
         return found
 
-    def switch_locations(self, manifests: Sequence[Manifest]) -> dict[str, Switch]:
+    def is_partitioned(self) -> bool:
+        """Whether the table has partition keys.
+
+        Raises:
+            ConfigurationError: there is no such table.
+        """
+        return bool(self._table().get("PartitionKeys"))
+
+    def switch_locations(self, manifests: Sequence[Manifest], *, deadline: Deadline | None = None) -> dict[str, Switch]:
         """Let readers of each partition see the manifest's version, unless they see a newer one already.
 
         Partitions are created and updated a hundred at a time; one that fails does not stop the others. Repeating it
         changes nothing. Nothing is deleted: the replaced versions stay for readers in flight.
+
+        Args:
+            deadline: counted from before S3 was last asked about these versions.
 
         Returns:
             What became of each partition, by partition key.
@@ -129,7 +150,11 @@ class GlueTable:
         Raises:
             ConfigurationError: there is no such table; call `ensure` first.
         """
+        if not manifests:
+            return {}
         by_partition = {manifest.version.partition: manifest for manifest in manifests}
+        if strange := {manifest.version.table for manifest in manifests} - {self.name}:
+            raise ValueError(f"versions of {', '.join(sorted(strange))} cannot be published to {self.where}")
         if len(by_partition) != len(manifests):
             raise ValueError(f"{self.where}: two versions of one partition in one call")
         if unpartitioned := by_partition.pop(UNPARTITIONED, None):
@@ -145,9 +170,10 @@ class GlueTable:
             raise Unsupported("a table without partition keys has no partitions to publish", where=self.where)
         columns = catalog_columns(table["StorageDescriptor"]["Columns"])
         switches: dict[str, Switch] = {}
+        by = deadline or Deadline.from_now()
 
         def switch(batch: Sequence[Manifest]) -> dict[str, Switch]:
-            return self._switch_batch(batch, columns)
+            return switch_batch(self._partitions, batch, columns, bucket=self.bucket, where=self.where, deadline=by)
 
         for done in in_batches(switch, manifests, size=WRITE_BATCH, threads=self._threads):
             switches |= done
@@ -211,12 +237,13 @@ class GlueTable:
                 where=self.where,
                 expected=f"versions of its partitions ({_names(catalog_columns(table['PartitionKeys']))})",
             )
-        before, after = published_in(table), self._published_by(manifest)
+        before, after = published_in(table), Published.of(manifest, self.bucket)
         if before and before.version_id >= after.version_id:
             return Switch(before, before)
         wanted = as_input(table)
         wanted["StorageDescriptor"] = {**table["StorageDescriptor"], "Location": after.location}
         wanted["Parameters"] = {**table.get("Parameters", {}), **parameters_of(manifest, after)}
+        failpoint("publish.before_switch")
         self._update_table(wanted, table)
         return Switch(before, after)
 
@@ -230,65 +257,6 @@ class GlueTable:
             reraise=True,
         )
         return retrying(change)
-
-    # Partitions
-
-    def _switch_batch(self, manifests: Sequence[Manifest], columns: Sequence[CatalogColumn]) -> dict[str, Switch]:
-        wanted = {manifest.version.partition: self._partition_input(manifest, columns) for manifest in manifests}
-        after = {manifest.version.partition: self._published_by(manifest) for manifest in manifests}
-
-        def is_newer(now: Published | None, key: str) -> bool:
-            return now is not None and now.version_id >= after[key].version_id
-
-        try:
-            seen = self.current_many(list(wanted))
-            # A partition that somebody else registered has no version of ours, so it may exist although nothing is
-            # published: the create call tells.
-            refused = self._partitions.create([wanted[key] for key in wanted if seen[key] is None])
-            existing = {key for key, (code, _) in refused.items() if code == "AlreadyExistsException"}
-            # Created since we looked: look again before the update, for theirs may be the newer version.
-            seen |= self.current_many(sorted(existing))
-        except PlatformError as error:
-            return dict.fromkeys(wanted, Switch(None, None, error))
-
-        newer = {key for key, now in seen.items() if is_newer(now, key)}
-        errors = {key: self._refusal(key, *refused[key]) for key in refused if key not in existing}
-        updates = [key for key in wanted if (seen[key] or key in existing) and key not in newer]
-        try:
-            refused = self._partitions.update([wanted[key] for key in updates])
-            errors |= {key: self._refusal(key, *refused[key]) for key in refused}
-        except PlatformError as error:
-            errors |= dict.fromkeys(updates, error)
-        return {
-            key: Switch(seen[key], seen[key], errors[key])
-            if key in errors
-            else Switch(seen[key], seen[key] if key in newer else after[key])
-            for key in wanted
-        }
-
-    def _refusal(self, key: str, code: str, message: str) -> PlatformError:
-        return platform_error(code, message, where=f"{self.database}.{describe(self.name, key)}")
-
-    def _partition_input(self, manifest: Manifest, columns: Sequence[CatalogColumn]) -> dict[str, Any]:
-        published = self._published_by(manifest)
-        return {
-            "Values": [manifest.version.partition],
-            # The table's columns, not the version's: Athena compares a partition's columns with the table's by place.
-            "StorageDescriptor": storage_descriptor(published.location, (replace(c, comment="") for c in columns)),
-            "Parameters": parameters_of(manifest, published),
-        }
-
-    def _published_by(self, manifest: Manifest) -> Published:
-        version = manifest.version
-        if version.table != self.name:
-            raise ValueError(f"a version of {version.table} cannot be published to {self.where}")
-        return Published(
-            version_id=version.id,
-            location=self.location(version.prefix),
-            manifest_uri=self.location(manifest.key),
-            run_id=manifest.run_id,
-            row_count=version.row_count,
-        )
 
 
 def _names(columns: Sequence[CatalogColumn]) -> str:

@@ -128,6 +128,20 @@ def write_manifest(s3: "S3Client", bucket: str, manifest: Manifest) -> bool:
     return False
 
 
+def has_manifest(s3: "S3Client", bucket: str, manifest: Manifest) -> bool:
+    """Whether the version was accepted before."""
+    from botocore.exceptions import ClientError
+
+    with aws_errors(f"s3://{bucket}/{manifest.key}"):
+        try:
+            s3.head_object(Bucket=bucket, Key=manifest.key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("404", "NoSuchKey"):
+                raise
+            return False
+    return True
+
+
 def read_manifest(
     s3: "S3Client", bucket: str, table: str, partition: str, version: str, *, is_rejected: bool = False
 ) -> Manifest:

@@ -6,15 +6,17 @@ needs several tables or partitions to change together publishes to one partition
 
 import logging
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from datalake_assets.accounts.aws_errors import aws_errors
+from datalake_assets.catalog.deadline import MAX_UNACCEPTED, Deadline
 from datalake_assets.catalog.glue import GlueTable, Switch
-from datalake_assets.catalog.manifest import Manifest, write_manifest
+from datalake_assets.catalog.manifest import Manifest, has_manifest, write_manifest
+from datalake_assets.catalog.partitions import READ_BATCH, in_threads
+from datalake_assets.catalog.settle import settle
 from datalake_assets.catalog.versions import describe
-from datalake_assets.errors import AuditFailed, PlatformError
+from datalake_assets.errors import AuditFailed, ConcurrentChange, PlatformError
 from datalake_assets.failpoints import failpoint
 
 if TYPE_CHECKING:
@@ -54,27 +56,19 @@ def publish_partitions(
     """Publish many partitions of one table: each by itself, those that fail with their `Switch.error`.
 
     Audited first, then each manifest is written, then the locations switch: whoever sees a version finds its manifest.
+    Of publishers of one partition the greatest version id wins, whatever the order of their steps, also if some of
+    them die: each that replaced a version looks for a greater one afterwards (`settle`).
 
     Args:
-        failed_checks: partition key → blocking checks that failed.
+        failed_checks: partition key → blocking checks that failed, as a person should read them. Such a version gets
+            a manifest as rejected and is never published; its error is `AuditFailed`.
         threads: S3 calls in flight.
     """
-    s3 = table.session.client("s3", table.region)
-    failed = failed_checks or {}
-
-    def prepare(manifest: Manifest) -> PlatformError | None:
-        try:
-            _prepare(s3, table, manifest, failed.get(manifest.version.partition, ()))
-        except PlatformError as error:
-            return error
-        return None
-
-    with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="publish") as pool:
-        errors = list(pool.map(prepare, manifests))
-    switches = table.switch_locations([m for m, error in zip(manifests, errors, strict=True) if error is None])
-    for manifest, error in zip(manifests, errors, strict=True):
-        if error is not None:
-            switches[manifest.version.partition] = Switch(None, None, error)
+    switches: dict[str, Switch] = {}
+    # In groups, so that the first manifest of ten thousand is not out of date when the last is written.
+    for start in range(0, len(manifests), READ_BATCH):
+        group = manifests[start : start + READ_BATCH]
+        switches |= _publish_group(table, group, failed_checks or {}, threads)
     log.info(
         "published %d of %d partitions of %s, %d failed",
         sum(switch.is_switched for switch in switches.values()),
@@ -85,11 +79,49 @@ def publish_partitions(
     return switches
 
 
-def _prepare(s3: "S3Client", table: GlueTable, manifest: Manifest, failed_checks: Sequence[str]) -> None:
+def _publish_group(
+    table: GlueTable, manifests: Sequence[Manifest], failed_checks: Mapping[str, Sequence[str]], threads: int
+) -> dict[str, Switch]:
+    s3 = table.session.client("s3", table.region)
+    deadline = Deadline.from_now()
+
+    def accept(manifest: Manifest) -> bool | PlatformError:
+        try:
+            return _accept(s3, table, manifest, failed_checks.get(manifest.version.partition, ()))
+        except PlatformError as error:
+            return error
+
+    accepted = dict(zip(manifests, in_threads(accept, manifests, threads=threads), strict=True))
+    new = [manifest for manifest, is_new in accepted.items() if is_new is True]
+    switches = table.switch_locations(new, deadline=deadline)
+    failpoint("publish.switched")
+    looked = {
+        **{m: m.version.id for m in new if _may_have_replaced(switches[m.version.partition])},
+        # Published or tried before, by ourselves: what is the greatest now is not known.
+        **{manifest: "" for manifest, is_new in accepted.items() if is_new is False},
+    }
+    settled = settle(table, {m.version.partition: above for m, above in looked.items()}, threads=threads)
+    for manifest in looked:
+        partition = manifest.version.partition
+        switches[partition] = _joined(manifest, switches.get(partition), settled[partition], table)
+    failpoint("publish.settled")
+    for manifest, error in accepted.items():
+        if isinstance(error, PlatformError):
+            switches[manifest.version.partition] = Switch(None, None, error)
+    return switches
+
+
+def _may_have_replaced(switch: Switch) -> bool:
+    # A call that failed may have been carried out all the same.
+    return (switch.is_switched and not switch.is_created) or switch.error is not None
+
+
+def _accept(s3: "S3Client", table: GlueTable, manifest: Manifest, failed_checks: Sequence[str]) -> bool:
+    """Audit a version and write its manifest; return whether it had none before."""
     version = manifest.version
     where = f"{table.database}.{describe(version.table, version.partition)}"
     with aws_errors(where):
-        version.verify(s3, table.bucket)
+        age = version.verify(s3, table.bucket)
     failpoint("publish.audited")
     if failed_checks:
         rejected = replace(manifest, failed_checks=tuple(failed_checks))
@@ -100,5 +132,27 @@ def _prepare(s3: "S3Client", table: GlueTable, manifest: Manifest, failed_checks
             todo=f"The old version stays published; the new one is at {table.location(version.prefix)}, "
             f"its manifest at {table.location(rejected.key)}",
         )
-    write_manifest(s3, table.bucket, manifest)
+    if age > MAX_UNACCEPTED and not has_manifest(s3, table.bucket, manifest):
+        raise ConcurrentChange(
+            f"the version was uploaded {age} ago and never published: vacuum may be about to remove it",
+            where=where,
+            expected=f"a version that is published within {MAX_UNACCEPTED} of its upload",
+            todo="Run the partition again",
+        )
+    is_new = write_manifest(s3, table.bucket, manifest)
     failpoint("publish.manifest")
+    return is_new
+
+
+def _joined(manifest: Manifest, first: Switch | None, settled: Switch | None, table: GlueTable) -> Switch:
+    """What became of a partition from before the first step to after the last."""
+    if settled is None:
+        if first is None:
+            version = manifest.version
+            where = f"{table.database}.{describe(version.table, version.partition)}"
+            gone = ConcurrentChange(f"version {version.id} is marked for removal", where=where)
+            return Switch(None, None, gone)
+        return first
+    if first is None or first.error:
+        return settled if first is None or settled.error is None else first
+    return Switch(first.before, settled.after, settled.error)

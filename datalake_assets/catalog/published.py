@@ -23,18 +23,31 @@ class Published:
     run_id: str
     row_count: int
 
+    @classmethod
+    def of(cls, manifest: Manifest, bucket: str) -> "Published":
+        """What readers see once a manifest's version is published."""
+        return cls(
+            version_id=manifest.version.id,
+            location=f"s3://{bucket}/{manifest.version.prefix}",
+            manifest_uri=f"s3://{bucket}/{manifest.key}",
+            run_id=manifest.run_id,
+            row_count=manifest.version.row_count,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Switch:
     """What became of one partition: `before` is what readers saw, `after` what they see now.
 
     With an `error`, they still see what they saw; `before` and `after` are None if the catalog was not asked. Without
-    one, `after` differs from the version asked for only if a newer one was published already.
+    one, `after` differs from the version asked for only if a newer one is published. `is_created` if nothing was
+    registered before, which no other publisher can have overlooked: Glue creates a partition once.
     """
 
     before: Published | None
     after: Published | None
     error: PlatformError | None = None
+    is_created: bool = False
 
     @property
     def is_switched(self) -> bool:

@@ -1,10 +1,12 @@
 """A version: one complete set of lake objects for one partition, under a prefix that nothing else uses."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from datalake_assets.catalog.deadline import answered_at
 from datalake_assets.errors import ManifestMismatch
 from datalake_assets.names import UNPARTITIONED, partition_key, version_id, version_prefix
 
@@ -52,45 +54,60 @@ class Version:
         """Bytes of all objects."""
         return sum(item.size for item in self.objects)
 
-    def differences(self, s3: "S3Client", bucket: str) -> list[str]:
-        """Compare with what S3 lists: objects missing, of another size, overwritten, or not of this version.
+    def verify(self, s3: "S3Client", bucket: str) -> timedelta:
+        """Check that exactly the version's objects are in S3, unchanged, with one request for each thousand of them.
 
         A surplus object counts too: a reader takes everything under the prefix.
-        """
-        listed: dict[str, tuple[int, str]] = {}
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=self.prefix):
-            listed |= {item["Key"]: (item["Size"], item["ETag"]) for item in page.get("Contents", [])}
-        found = []
-        for item in self.objects:
-            size, etag = listed.pop(item.key, (None, ""))
-            if size is None:
-                found.append(f"{item.key} is missing")
-            elif size != item.size:
-                found.append(f"{item.key} has {size} bytes, not {item.size}")
-            elif etag != item.etag:
-                found.append(f"{item.key} was overwritten")
-        return found + [f"{key} is not of this version" for key in listed]
 
-    def verify(self, s3: "S3Client", bucket: str) -> None:
-        """Check that exactly the version's objects are in S3, unchanged, with one request for each thousand of them.
+        Returns:
+            How long ago the oldest object was stored, by S3's clock.
 
         Raises:
             ManifestMismatch: anything differs, or the version has no object at all.
         """
+        where = f"s3://{bucket}/{self.prefix}"
         if not self.objects:
             raise ManifestMismatch(
                 "the version has no objects",
-                where=f"s3://{bucket}/{self.prefix}",
+                where=where,
                 expected="at least one Parquet file, with zero rows if the partition is empty",
             )
-        if found := self.differences(s3, bucket):
+        listed: dict[str, _Listed] = {}
+        now = None
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=self.prefix):
+            now = now or answered_at(page)
+            for item in page.get("Contents", []):
+                listed[item["Key"]] = _Listed(item["Size"], item["ETag"], item["LastModified"])
+        if found := self._differences(listed):
             more = f" and {len(found) - MAX_NAMED_OBJECTS} more" if len(found) > MAX_NAMED_OBJECTS else ""
             raise ManifestMismatch(
                 "; ".join(found[:MAX_NAMED_OBJECTS]) + more,
-                where=f"s3://{bucket}/{self.prefix}",
+                where=where,
                 expected=f"the {len(self.objects)} objects that the run uploaded",
                 todo="The published version is unchanged; run the partition again",
             )
+        oldest = min(item.stored_at for item in listed.values())
+        return (now or oldest) - oldest
+
+    def _differences(self, listed: "Mapping[str, _Listed]") -> list[str]:
+        found = []
+        for item in self.objects:
+            stored = listed.get(item.key)
+            if stored is None:
+                found.append(f"{item.key} is missing")
+            elif stored.size != item.size:
+                found.append(f"{item.key} has {stored.size} bytes, not {item.size}")
+            elif stored.etag != item.etag:
+                found.append(f"{item.key} was overwritten")
+        own = {item.key for item in self.objects}
+        return found + [f"{key} is not of this version" for key in listed if key not in own]
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    size: int
+    etag: str
+    stored_at: datetime
 
 
 def new_version_id(run_id: str, now: datetime) -> str:
