@@ -1,4 +1,4 @@
-"""`LakePipeline`: raw objects → lake table → warehouse table, as three assets, one job and one check.
+"""`LakePipeline`: raw objects → lake table → warehouse table, as three assets, one job and its checks.
 
 The raw asset is external: the arrival sensor reports what came. Lake and warehouse are one step, so that in a run of
 many partitions a broken one does not keep the others from being loaded.
@@ -11,9 +11,10 @@ import dagster as dg
 from pydantic import BaseModel
 
 from datalake_assets.accounts.registry import registry
+from datalake_assets.components.checks import check_specs
 from datalake_assets.components.pipeline_spec import PipelineSpec
 from datalake_assets.ingest.pipeline import Pipeline
-from datalake_assets.names import QUARANTINE_CHECK, qualified
+from datalake_assets.names import qualified
 
 if TYPE_CHECKING:
     from datalake_assets.arrivals.sources import ArrivalSource
@@ -58,6 +59,7 @@ def build_pipeline(location: str, spec: PipelineSpec) -> Pipeline:
         warehouse_key=target.key if target else (),
         dist=target.dist if target else None,
         sort=target.sort if target else (),
+        checks=spec.checks,
         keep_versions=spec.publish.keep_versions,
     )
 
@@ -93,7 +95,7 @@ def job_name(spec: PipelineSpec) -> str:
 
 
 def build_pipeline_definitions(location: str, spec: PipelineSpec) -> dg.Definitions:
-    """The assets, the quarantine check and the job of one pipeline."""
+    """The assets, the checks and the job of one pipeline."""
     pipeline = build_pipeline(location, spec)
     partitions = build_partitions(spec)
     raw, lake, warehouse = _asset_specs(pipeline, spec, partitions)
@@ -105,13 +107,7 @@ def build_pipeline_definitions(location: str, spec: PipelineSpec) -> dg.Definiti
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run() if partitions else None,
         partitions_def=partitions,
-        check_specs=[
-            dg.AssetCheckSpec(
-                QUARANTINE_CHECK,
-                asset=lake.key,
-                description=f"At most {spec.bad_rows.fail_above * 100:.4g} % of a partition's rows may be set aside.",
-            )
-        ],
+        check_specs=check_specs(pipeline),
         op_tags={"datalake/owner": spec.owner},
     )
     def ingest(context: dg.AssetExecutionContext) -> Iterator[Any]:

@@ -11,13 +11,13 @@ from typing import Any
 import dagster as dg
 
 from datalake_assets.arrivals.run_tags import requested_partitions
-from datalake_assets.catalog.manifest import RowCounts
+from datalake_assets.components.checks import check_results
 from datalake_assets.components.metadata import loaded_metadata, published_metadata
 from datalake_assets.errors import PlatformError, TransientError
 from datalake_assets.ingest.outcomes import Failed, Loaded, Outcome, Published
 from datalake_assets.ingest.pipeline import Pipeline
 from datalake_assets.ingest.run import ingest
-from datalake_assets.names import QUARANTINE_CHECK, UNPARTITIONED
+from datalake_assets.names import UNPARTITIONED
 
 MAX_RETRIES = 3
 RETRY_SECONDS = (5, 20, 60)  # a warehouse that restarts needs a minute or so
@@ -25,7 +25,7 @@ MAX_NAMED_FAILURES = 20
 
 
 def materialize(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Iterator[Any]:
-    """Ingest the run's partitions; yield the check's result and raise if any partition failed.
+    """Ingest the run's partitions; yield the checks' results and raise if any partition failed.
 
     Raises:
         RetryRequested: all that failed may succeed by itself, and there are attempts left.
@@ -47,8 +47,7 @@ def materialize(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Iterat
     ):
         outcomes.append(outcome)
         _report(context, pipeline, outcome, told)
-    if context.selected_asset_check_keys and any(_counts(each) for each in outcomes):
-        yield _check(pipeline, outcomes)
+    yield from check_results(pipeline, outcomes, context.selected_asset_check_keys)
     failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
     if failed:
         raise _failure(context, failed)
@@ -76,6 +75,9 @@ def _report(
         )
         metadata = published_metadata(pipeline, outcome)
         context.log_event(dg.AssetMaterialization(pipeline.lake_key, partition=partition, metadata=metadata))
+        for check in outcome.checks:
+            if not check.passed:
+                context.log.warning(f"{shown}: {check.name}: {check.found}")
     elif isinstance(outcome, Loaded):
         note = " already" if outcome.skipped else ""
         context.log.info(f"{shown}: {outcome.rows} rows are{note} in the warehouse")
@@ -85,65 +87,6 @@ def _report(
         context.log.error(f"{shown}: {outcome.error}")
     else:
         context.log.error(f"{shown}: a mistake in the code:\n{''.join(traceback.format_exception(outcome.error))}")
-
-
-def _counts(outcome: Outcome) -> RowCounts | None:
-    return outcome.counts if isinstance(outcome, Published | Failed) else None
-
-
-def _check(pipeline: Pipeline, outcomes: Sequence[Outcome]) -> dg.AssetCheckResult:
-    """The quarantine check: passed if every partition's share of bad rows is within its limit."""
-    limit = pipeline.mapping.bad_rows.fail_above
-    read = [
-        (each.partition, each.counts, each.reasons)
-        for each in outcomes
-        if isinstance(each, Published | Failed) and each.counts is not None
-    ]
-    not_read = {each.partition for each in outcomes} - {partition for partition, _, _ in read}
-    rows_in = sum(counts.rows_in for _, counts, _ in read)
-    bad = sum(counts.rows_quarantined for _, counts, _ in read)
-    worst = max((counts.rows_quarantined / counts.rows_in for _, counts, _ in read if counts.rows_in), default=0.0)
-    table = [
-        dg.TableRecord(
-            {
-                "partition": partition or pipeline.name,
-                "rows_in": counts.rows_in,
-                "quarantined": counts.rows_quarantined,
-                "reasons": "; ".join(f"{count} × {reason}" for reason, count in reasons),
-            }
-        )
-        for partition, counts, reasons in read
-        if counts.rows_quarantined
-    ]
-    metadata: dict[str, Any] = {
-        "rows_in": rows_in,
-        "rows_quarantined": bad,
-        "highest_share": worst,
-        "fail_above": limit,
-        "partitions_read": len(read),
-        "partitions_not_read": len(not_read),
-        "quarantine_table": f"{pipeline.account.glue_database}.{pipeline.quarantine}",
-    }
-    if table:
-        metadata["partitions"] = dg.MetadataValue.table(
-            table,
-            dg.TableSchema(
-                [
-                    dg.TableColumn("partition"),
-                    dg.TableColumn("rows_in", "int"),
-                    dg.TableColumn("quarantined", "int"),
-                    dg.TableColumn("reasons"),
-                ]
-            ),
-        )
-    return dg.AssetCheckResult(
-        asset_key=dg.AssetKey(pipeline.lake_key),
-        check_name=QUARANTINE_CHECK,
-        passed=worst <= limit,
-        severity=dg.AssetCheckSeverity.ERROR,
-        description=f"{bad} of {rows_in} rows set aside" if bad else f"all {rows_in} rows published",
-        metadata=metadata,
-    )
 
 
 def _failure(context: dg.AssetExecutionContext, failed: Sequence[Failed]) -> Exception:

@@ -8,12 +8,21 @@ import re
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from datalake_assets.arrivals.partitions import Daily, PartitionKind, Unpartitioned
 from datalake_assets.arrivals.pattern import KeyPattern
 from datalake_assets.components.durations import Seconds
-from datalake_assets.components.publish_words import Publish
+from datalake_assets.components.publish_words import Checks, Publish, require_good_checks
 from datalake_assets.components.source_words import KeyPatterns, parse_patterns
 from datalake_assets.errors import PlatformError
 from datalake_assets.mapping.spec import BadRows, Column, MappingSpec, SourceFormat
@@ -109,6 +118,7 @@ class PipelineSpec(_Part):
     trigger: Trigger = Trigger()
     columns: Annotated[tuple[Column, ...], Field(min_length=1)]
     bad_rows: BadRows = BadRows()
+    checks: Checks = ()
     publish: Publish = Publish()
     warehouse: WarehouseTarget | None = None
 
@@ -120,6 +130,12 @@ class PipelineSpec(_Part):
         except ValidationError as error:
             raise ValueError("; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())) from error
         return columns
+
+    @field_validator("checks")
+    @classmethod
+    def _check_these_columns(cls, checks: Checks, info: ValidationInfo) -> Checks:
+        require_good_checks(checks, info.data.get("columns"), is_partitioned=info.data.get("partitions") is not None)
+        return checks
 
     @field_validator("owner")
     @classmethod
