@@ -19,7 +19,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from datalake_assets.arrivals.order import Arrival, Outcome, judge
-from datalake_assets.arrivals.requests import PartitionsRun, PartitionState
+from datalake_assets.arrivals.partition_state import PartitionState
+from datalake_assets.arrivals.requested import remember, runs_of_the_last_hour
+from datalake_assets.arrivals.requests import PartitionsRun
 from datalake_assets.arrivals.sources import RawObject
 from datalake_assets.arrivals.states import FIELDS, SELECTED, Change, Place, known_states, lock_buckets, write
 from datalake_assets.database.engine import engine, transaction
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 BATCH_ROWS = 5_000  # a transaction of about a tenth of a second
-REQUESTS_KEPT_SECONDS = 3600  # of a partition, for those who limit its runs
 
 
 @dataclass(frozen=True)
@@ -154,52 +155,19 @@ class Ledger:
             ).all()
         return [PartitionState(**{**row._mapping, "recent_requests": tuple(row.recent_requests)}) for row in rows]
 
-    def mark_requested(self, requests: Sequence[PartitionsRun]) -> None:
-        """Remember that these runs were asked for; call it before Dagster is asked.
+    def mark_requested(self, requests: Sequence[PartitionsRun]) -> list[PartitionsRun]:
+        """Remember that these runs are asked for, and return those to ask for: call it before Dagster is asked.
 
-        If Dagster then never hears of them, `runs_to_request` asks again under the same run keys.
+        Left out are requests whose partitions were requested or published since their states were read. If Dagster
+        never hears of a request, `runs_to_request` asks again under the same run key.
         """
-        from sqlalchemy import text
-
-        rows = sorted(
-            (request.source_id, state.partition, state.changed_seq, request.run_key, request.attempt)
-            for request in requests
-            for state in request.states
-        )
-        if not rows:
-            return
-        sources, partitions, seqs, keys, attempts = (list(column) for column in zip(*rows, strict=True))
         with self._transaction() as connection:
-            connection.execute(
-                text("""
-                    WITH asked AS (
-                        SELECT * FROM unnest(CAST(:sources AS text[]), CAST(:partitions AS text[]),
-                            CAST(:seqs AS bigint[]), CAST(:keys AS text[]), CAST(:attempts AS int[]))
-                            AS u(source_id, partition, seq, run_key, attempts)
-                    ), locked AS (
-                        SELECT a.*, clock_timestamp() AS now FROM arrival_partition p JOIN asked a USING (source_id, partition)
-                        ORDER BY source_id, partition FOR UPDATE OF p
-                    )
-                    UPDATE arrival_partition p
-                    SET requested_seq = l.seq, requested_at = l.now, run_key = l.run_key,
-                        attempts = l.attempts, recent_requests = CASE
-                            -- A request that was lost is made again under its run key: still one run.
-                            WHEN p.run_key = l.run_key THEN p.recent_requests
-                            ELSE array_append(
-                                ARRAY(SELECT r FROM unnest(p.recent_requests) AS r
-                                      WHERE r > l.now - make_interval(secs => :kept) ORDER BY r), l.now)
-                            END
-                    FROM locked l WHERE p.source_id = l.source_id AND p.partition = l.partition
-                """),
-                {
-                    "sources": sources,
-                    "partitions": partitions,
-                    "seqs": seqs,
-                    "keys": keys,
-                    "attempts": attempts,
-                    "kept": REQUESTS_KEPT_SECONDS,
-                },
-            )
+            return remember(connection, requests)
+
+    def recent_runs(self, source_ids: Sequence[str]) -> dict[str, int]:
+        """How many runs each source has requested within the last hour, those that others followed not counted."""
+        with self._transaction() as connection:
+            return runs_of_the_last_hour(connection, source_ids)
 
     def last_change(self) -> int:
         """The number of the last change of all: take it before a listing, for `mark_published`."""

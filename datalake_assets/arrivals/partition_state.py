@@ -9,7 +9,8 @@ class PartitionState:
     """One partition in the ledger; `read_at` is the database's time of reading, and all other times are its too.
 
     `newest_event_at` alone is S3's time. `first_changed_at` is of the changes since the partition was last clean.
-    `recent_requests` are those of the hour before the last one, each run once.
+    `markers` are there beside the `objects`; `recent_requests` has the time of each run that was requested within the
+    last hour, oldest first.
     """
 
     source_id: str
@@ -27,9 +28,9 @@ class PartitionState:
     published_seq: int
     published_version: str | None
     published_at: dt.datetime | None
-    markers: int
-    recent_requests: tuple[dt.datetime, ...]
     read_at: dt.datetime
+    markers: int = 0
+    recent_requests: tuple[dt.datetime, ...] = ()
 
     @property
     def is_dirty(self) -> bool:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from datalake_assets.arrivals.conditions import SourceRules
 from datalake_assets.arrivals.partition_state import PartitionState
-from datalake_assets.arrivals.partitions import Daily
+from datalake_assets.arrivals.partitions import Daily, PartitionKind
 
 MAX_NAMED_PATTERNS = 3
 
@@ -50,7 +50,9 @@ def readiness(state: PartitionState, rules: SourceRules, now: dt.datetime, names
         latest = state.unpublished_since + dt.timedelta(seconds=max_wait)
     missing = _missing(state, rules, names)
     if latest is not None and now >= latest and (missing or now < settled):
-        return Ready(latest, is_overdue=True, note=f"waited long enough: {missing}" if missing else "it never got quiet")
+        return Ready(
+            latest, is_overdue=True, note=f"waited long enough: {missing}" if missing else "it never got quiet"
+        )
     if missing:
         return NotYet(missing, latest)
     if now < settled:
@@ -65,6 +67,13 @@ def late_at(state: PartitionState, rules: SourceRules) -> dt.datetime | None:
     if after is None or not isinstance(kind, Daily) or not state.is_published:
         return None
     return _day_end(kind, state.partition) + dt.timedelta(seconds=after)
+
+
+def opens_at(kind: PartitionKind, partition: str) -> dt.datetime | None:
+    """When Dagster will know a partition that it does not know yet, as far as that can be told."""
+    if not isinstance(kind, Daily):
+        return None
+    return _day_end(kind, (dt.date.fromisoformat(partition) - dt.timedelta(days=kind.end_offset)).isoformat())
 
 
 def _day_end(kind: Daily, partition: str) -> dt.datetime:

@@ -5,27 +5,28 @@ never one for a file), and requests the runs that `requests.runs_to_request` dec
 last ledger change that was told. An idle tick costs one SQS call and one query.
 
 Runs are requested in two steps: the ledger remembers the request, then the tick returns it. A tick that dies in between
-is repeated under the same run keys, and Dagster starts one run per key.
+is repeated under the same run keys, and Dagster starts one run per key. Of two sensors at once, the ledger lets one
+request a partition; the other one decides anew at its next tick.
 """
 
-from collections.abc import Mapping, Sequence
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from datalake_assets.arrivals.conditions import SourceRules
 from datalake_assets.arrivals.ledger import Ledger
+from datalake_assets.arrivals.notices import Notices
+from datalake_assets.arrivals.partition_state import PartitionState
 from datalake_assets.arrivals.queue import DrainResult, drain
-from datalake_assets.arrivals.requests import (
-    Decision,
-    PartitionsRun,
-    PartitionState,
-    RunState,
-    SourceRules,
-    runs_to_request,
-)
+from datalake_assets.arrivals.requests import Decision, PartitionsRun, Recent, RunState, runs_to_request
+from datalake_assets.arrivals.run_tags import partition_tags
 from datalake_assets.arrivals.sources import ArrivalSource, Matcher
 from datalake_assets.errors import ConfigurationError
+from datalake_assets.failpoints import failpoint
 from datalake_assets.names import UNPARTITIONED
 
 if TYPE_CHECKING:
@@ -33,13 +34,14 @@ if TYPE_CHECKING:
 
 # Both daemon loops look every 5 s: any interval up to that means every loop, and 5 itself often means every second one.
 MINIMUM_INTERVAL_SECONDS = 1
-DRAIN_SECONDS = 10.0  # of the 20 that a tick may take
-MAX_ANNOUNCED = 200  # materializations a tick; the cursor carries the rest to the next one
+TICK_SECONDS = 20.0  # Dagster ends a tick after 60
+DRAIN_SECONDS = 10.0
+# Materializations that the daemon writes for the tick; the cursor carries the rest to the next one.
+ANNOUNCED_PER_SECOND = 50
+MIN_ANNOUNCED = 50
 MAX_TOLD_WAITING = 10
 RUN_KEYS_PER_QUERY = 100
 
-RANGE_START_TAG = "dagster/asset_partition_range_start"
-RANGE_END_TAG = "dagster/asset_partition_range_end"
 RUN_KEY_TAG = "dagster/run_key"
 _WILL_RETRY_TAG = "dagster/will_retry"
 
@@ -77,20 +79,18 @@ def build_arrival_sensor(
                 expected=f"one of {', '.join(sorted(named)) or 'none given'}",
             )
         targets = {"jobs": [named[name] for name in sorted(name for name in wanted if name is not None)]}
-    rules = {
-        s.source_id: SourceRules(s.settle_seconds, s.partitions, s.max_partitions_per_run) for s in sources
-    }
+    rules = {source.source_id: source.rules for source in sources}
     matcher = Matcher(sources)
 
     def tick(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         from datalake_assets.accounts.sessions import session
 
+        out_of_time = _Timer(TICK_SECONDS)
         aws = session(location)
         account = aws.account
         ledger = Ledger()
-        sqs = aws.client("sqs")
         drained = drain(
-            sqs,
+            aws.client("sqs"),
             _queue_url(location),
             matcher,
             ledger,
@@ -100,18 +100,19 @@ def build_arrival_sensor(
         )
         told = _told(context.cursor)
         states = ledger.work(list(by_id), told)
-        news = sorted((s for s in states if s.changed_seq > told), key=lambda s: s.changed_seq)[:MAX_ANNOUNCED]
         dirty = [state for state in states if state.is_dirty]
-        decision = Decision((), ())
-        if dirty:
-            runs = run_states(context.instance, [state.run_key for state in dirty if state.run_key])
-            decision = runs_to_request(dirty, runs, max(state.read_at for state in dirty), rules)
-            ledger.mark_requested(decision.requests)
-        for request in decision.requests:
+        decision = decide(ledger, context.instance, dirty, rules, out_of_time) if dirty else Decision((), ())
+        failpoint("sensor.decided")
+        Notices(ledger.database).record(decision.notices)
+        requests = ledger.mark_requested(decision.requests)
+        failpoint("sensor.requested")
+        room = max(MIN_ANNOUNCED, int(out_of_time.seconds_left() * ANNOUNCED_PER_SECOND))
+        news = sorted((s for s in states if s.changed_seq > told), key=lambda s: s.changed_seq)[:room]
+        for request in requests:
             context.log.info(f"{request.run_key}: {request.reason}")
         return dg.SensorResult(
-            run_requests=[_run_request(by_id[request.source_id], request) for request in decision.requests],
-            skip_reason=None if decision.requests else _summary(drained, decision),
+            run_requests=[_run_request(by_id[request.source_id], request) for request in requests],
+            skip_reason=None if requests else _summary(drained, decision),
             asset_events=[_materialization(by_id[state.source_id], state, account) for state in news],
             cursor=str(news[-1].changed_seq if news else told),
         )
@@ -126,24 +127,67 @@ def build_arrival_sensor(
     )
 
 
-def run_states(instance: dg.DagsterInstance, run_keys: Sequence[str]) -> Mapping[str, RunState]:
+class _Timer:
+    """Tells when so many seconds have passed."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def seconds_left(self) -> float:
+        return max(0.0, self._end - time.monotonic())
+
+    def __call__(self) -> bool:
+        return self.seconds_left() == 0.0
+
+
+def decide(
+    ledger: Ledger,
+    instance: dg.DagsterInstance,
+    dirty: Sequence[PartitionState],
+    rules: Mapping[str, SourceRules],
+    out_of_time: Callable[[], bool] = lambda: False,
+) -> Decision:
+    """Read what `runs_to_request` needs to know beside the dirty partitions, and ask it."""
+    sources = sorted({state.source_id for state in dirty})
+    names: dict[tuple[str, str], Sequence[str]] = {}
+    for source_id in sources:
+        if isinstance(rules[source_id].conditions.files, tuple):
+            partitions = [state.partition for state in dirty if state.source_id == source_id]
+            found = ledger.names_of(source_id, partitions)
+            names |= {(source_id, partition): found[partition] for partition in partitions}
+    runs = run_states(instance, [state.run_key for state in dirty if state.run_key], out_of_time)
+    now = max(state.read_at for state in dirty)
+    return runs_to_request(dirty, runs, now, rules, Recent(ledger.recent_runs(sources), names))
+
+
+def run_states(
+    instance: dg.DagsterInstance, run_keys: Sequence[str], out_of_time: Callable[[], bool] = lambda: False
+) -> Mapping[str, RunState]:
     """What became of the runs with these keys; keys that never became a run are left out.
 
-    A re-execution carries the key of its first run, so the newest run of a key counts, and any that is not over.
+    A re-execution carries the key of its first run, so the newest run of a key counts, and any that is not over. Keys
+    that there is no time for are `UNKNOWN`.
     """
     found: dict[str, RunState] = {}
     keys = sorted(set(run_keys))
+    random.shuffle(keys)  # so that it is never always the same ones that there is no time for
     for at in range(0, len(keys), RUN_KEYS_PER_QUERY):
+        asked = keys[at : at + RUN_KEYS_PER_QUERY]
+        if out_of_time():
+            found |= dict.fromkeys(asked, RunState.UNKNOWN)
+            continue
         # Newest first, so that the first state of a key is that of its newest run.
-        runs = instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: keys[at : at + RUN_KEYS_PER_QUERY]}))
-        for run in runs:
+        for run in instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: asked})):
             key, state = run.tags[RUN_KEY_TAG], _run_state(run)
-            if key not in found or state is RunState.IN_FLIGHT:
+            if state is not None and (key not in found or state is RunState.IN_FLIGHT):
                 found[key] = state
     return found
 
 
-def _run_state(run: dg.DagsterRun) -> RunState:
+def _run_state(run: dg.DagsterRun) -> RunState | None:
+    if run.status is dg.DagsterRunStatus.NOT_STARTED:
+        # Written, but never handed to the run queue: the daemon does that when its key is requested again.
+        return None
     if run.status is dg.DagsterRunStatus.SUCCESS:
         return RunState.SUCCEEDED
     if run.status is dg.DagsterRunStatus.CANCELED:
@@ -161,8 +205,7 @@ def _run_request(source: ArrivalSource, request: PartitionsRun) -> dg.RunRequest
         "datalake/attempt": str(request.attempt),
     }
     if source.is_partitioned:
-        # Always a range, also of one: an asset with BackfillPolicy.single_run() gets its keys from these tags.
-        tags[RANGE_START_TAG], tags[RANGE_END_TAG] = request.partitions[0], request.partitions[-1]
+        tags |= partition_tags(request.partitions, source.partitions)
     return dg.RunRequest(
         run_key=request.run_key,
         job_name=source.target,
@@ -191,10 +234,7 @@ def _summary(drained: DrainResult, decision: Decision) -> str:
     told = [f"{drained.messages} messages"] if drained.messages else ["nothing arrived"]
     if drained.new_dead_letters:
         told.append(f"{drained.new_dead_letters} new dead letters")
-    told.extend(
-        f"{waiting.source_id} {waiting.partition}".rstrip() + f" waits: {waiting.reason}"
-        for waiting in decision.waiting[:MAX_TOLD_WAITING]
-    )
+    told.extend(str(waiting) for waiting in decision.waiting[:MAX_TOLD_WAITING])
     if len(decision.waiting) > MAX_TOLD_WAITING:
         told.append(f"and {len(decision.waiting) - MAX_TOLD_WAITING} more wait")
     return "; ".join(told)

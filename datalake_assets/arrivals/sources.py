@@ -2,9 +2,10 @@
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from datalake_assets.arrivals.conditions import RunConditions, SourceRules
 from datalake_assets.arrivals.partitions import PartitionKind
 from datalake_assets.arrivals.pattern import MAX_KEY_BYTES, KeyPattern, is_ignored
 
@@ -35,7 +36,8 @@ class ArrivalSource:
         target: the name of the job that materializes the partitions; without one, `lake_asset_key` is requested alone.
         settle_seconds: a partition runs when nothing changed in it for that long.
         max_partitions_per_run: contiguous partitions that one run may cover.
-        marker: which keys say that a partition is complete and are no data.
+        marker: which keys say that a partition is complete and are no data; each partition then waits for one.
+        conditions: what else it waits for, and how often it may run.
     """
 
     source_id: str
@@ -47,6 +49,7 @@ class ArrivalSource:
     settle_seconds: float = DEFAULT_SETTLE_SECONDS
     max_partitions_per_run: int = 31
     marker: KeyPattern | None = None
+    conditions: RunConditions = field(default_factory=RunConditions)
 
     @property
     def is_partitioned(self) -> bool:
@@ -55,6 +58,13 @@ class ArrivalSource:
     @property
     def partitions(self) -> PartitionKind:
         return self.patterns[0].partitions
+
+    @property
+    def rules(self) -> SourceRules:
+        """All that decides about its runs."""
+        return SourceRules(
+            self.settle_seconds, self.partitions, self.max_partitions_per_run, self.marker is not None, self.conditions
+        )
 
 
 @dataclass(frozen=True)

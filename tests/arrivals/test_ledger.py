@@ -10,7 +10,8 @@ from sqlalchemy import text
 
 from datalake_assets.arrivals.ledger import Ledger, Recorded
 from datalake_assets.arrivals.order import Arrival
-from datalake_assets.arrivals.requests import PartitionsRun, PartitionState
+from datalake_assets.arrivals.partition_state import PartitionState
+from datalake_assets.arrivals.requests import PartitionsRun
 from datalake_assets.database.engine import engine, transaction
 from datalake_assets.errors import Unavailable
 from tests.arrivals.builders import DAY, SOURCE, at, etag_of, event, listed

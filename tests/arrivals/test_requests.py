@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from datalake_assets.arrivals.conditions import SourceRules
+from datalake_assets.arrivals.partition_state import PartitionState
 from datalake_assets.arrivals.partitions import Daily, Unpartitioned
 from datalake_assets.arrivals.requests import (
     LOST_AFTER_SECONDS,
@@ -13,9 +15,7 @@ from datalake_assets.arrivals.requests import (
     RETRY_AFTER_SECONDS,
     Decision,
     PartitionsRun,
-    PartitionState,
     RunState,
-    SourceRules,
     runs_to_request,
 )
 from datalake_assets.names import UNPARTITIONED
@@ -164,12 +164,10 @@ def test_every_dirty_partition_is_requested_once_or_waits_with_a_reason(
     waits = [w.partition for w in decision.waiting]
     assert sorted(asked + waits) == sorted(s.partition for s in states if s.is_dirty)
     for run in decision.requests:
-        assert len(run.states) <= 3
-        assert all(Daily().successor(a) == b for a, b in zip(run.partitions, run.partitions[1:], strict=False))
         assert all(runs.get(s.run_key or "") is not RunState.IN_FLIGHT for s in run.states)
-    assert runs_to_request(list(reversed(states)), runs, now, RULES) == replace(
-        decision, waiting=tuple(reversed(decision.waiting))
-    )
+        if run.reason != "the first request was lost":
+            assert len(run.states) <= 3
+    assert runs_to_request(list(reversed(states)), runs, now, RULES) == decision
 
 
 @pytest.mark.parametrize("days", [1_000])

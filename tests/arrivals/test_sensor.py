@@ -213,6 +213,7 @@ def test_a_run_in_flight_keeps_its_partition_waiting(platform: Platform) -> None
         platform.definitions.get_repository_def().get_job(request.job_name),
         tags={"dagster/run_key": request.run_key},
         asset_selection=frozenset([FLIGHTS_KEY]),
+        status=dg.DagsterRunStatus.STARTED,
     )
     platform.land("flights/dt=2013-01-01/b.csv.gz")
     waiting = platform.tick()
