@@ -1,0 +1,1 @@
+"""The soak: the whole platform under random faults, then everything compared row by row. `make soak`."""
