@@ -95,8 +95,9 @@ class Handler(MotoRequestHandler):
         code, _, reason = status.partition(" ")
         # A HEAD request's Content-Length is the object's and stands in the headers; every other one is counted here.
         is_bodyless = self.command == "HEAD" or code in ("204", "304")
-        left_out = HOP_HEADERS if is_bodyless else {*HOP_HEADERS, "content-length"}
-        lines = [f"HTTP/1.1 {code} {reason}"]
+        left_out = {"date", *HOP_HEADERS} if is_bodyless else {"date", "content-length", *HOP_HEADERS}
+        # As every AWS service: what depends on the age of an object compares it with this clock.
+        lines = [f"HTTP/1.1 {code} {reason}", f"Date: {self.date_time_string()}"]
         lines += [f"{name}: {value}" for name, value in headers if name.lower() not in left_out]
         if not is_bodyless:
             lines.append(f"Content-Length: {len(answer)}")
