@@ -21,7 +21,7 @@ from pydantic import (
 
 from datalake_assets.arrivals.partitions import Daily, PartitionKind, Unpartitioned
 from datalake_assets.arrivals.pattern import KeyPattern
-from datalake_assets.components.durations import Seconds
+from datalake_assets.components.arrival_trigger import ArrivalTrigger
 from datalake_assets.components.publish_words import Checks, Publish, require_good_checks
 from datalake_assets.components.source_words import KeyPatterns, parse_patterns
 from datalake_assets.errors import PlatformError
@@ -72,12 +72,6 @@ class DailyPartitions(_Part):
         if self.end and self.end <= self.daily:
             raise ValueError(f"end {self.end} is not after the first day {self.daily}")
         return self
-
-
-class ArrivalTrigger(_Part):
-    """Run a partition when its files have arrived."""
-
-    settle: Seconds = Field(default=30.0, description="Quiet time after the last change, so that one run takes all.")
 
 
 class Trigger(_Part):
@@ -131,6 +125,13 @@ class PipelineSpec(_Part):
             raise ValueError("; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())) from error
         return columns
 
+    @field_validator("trigger")
+    @classmethod
+    def _fits_the_partitions(cls, trigger: Trigger, info: ValidationInfo) -> Trigger:
+        if "partitions" in info.data:
+            trigger.arrivals.require_partitions(_partition_kind(info.data["partitions"]))
+        return trigger
+
     @field_validator("checks")
     @classmethod
     def _check_these_columns(cls, checks: Checks, info: ValidationInfo) -> Checks:
@@ -173,15 +174,21 @@ class PipelineSpec(_Part):
 
     def partition_kind(self) -> PartitionKind:
         """Which texts are partition keys of the pipeline."""
-        if self.partitions is None:
-            return Unpartitioned()
-        return Daily(start=self.partitions.daily, end=self.partitions.end)
+        return _partition_kind(self.partitions)
 
     def key_patterns(self) -> tuple[KeyPattern, ...]:
         """Which keys of the raw bucket are the pipeline's objects."""
         return parse_patterns(self.source.s3, self.partition_kind())
 
+    def marker_pattern(self) -> KeyPattern | None:
+        """Which keys say that a partition is complete."""
+        return self.trigger.arrivals.marker_pattern(self.partition_kind())
+
     def mapping(self) -> MappingSpec:
         """The mapping from raw to target columns."""
         source = SourceFormat.model_validate(self.source.model_dump(exclude={"s3"}))
         return MappingSpec(source=source, columns=self.columns, bad_rows=self.bad_rows)
+
+
+def _partition_kind(partitions: DailyPartitions | None) -> PartitionKind:
+    return Daily(start=partitions.daily, end=partitions.end) if partitions else Unpartitioned()

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 from datalake_assets.arrivals.order import Arrival
+from datalake_assets.arrivals.partition_state import PartitionState
 from datalake_assets.arrivals.partitions import Daily
 from datalake_assets.arrivals.pattern import KeyPattern
-from datalake_assets.arrivals.partition_state import PartitionState
 from datalake_assets.arrivals.sources import ArrivalSource, RawObject
 
 NOON = dt.datetime(2026, 1, 5, 12, tzinfo=dt.UTC)

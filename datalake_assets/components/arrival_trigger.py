@@ -1,0 +1,173 @@
+"""The words of `trigger.arrivals`: when a partition runs after its files have arrived, and how often."""
+
+import datetime as dt
+import difflib
+import re
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from datalake_assets.arrivals.conditions import (
+    DEFAULT_MAX_CONCURRENT_RUNS,
+    DEFAULT_MAX_RUNS_PER_HOUR,
+    DailyTime,
+    RunConditions,
+)
+from datalake_assets.arrivals.partitions import PartitionKind, Unpartitioned
+from datalake_assets.arrivals.pattern import KeyPattern, is_ignored
+from datalake_assets.components.durations import Seconds
+from datalake_assets.errors import ConfigurationError
+
+_TIME = re.compile(r"(\d{1,2}):(\d{2})")
+_FILES = 'a number from 1, or a list of name patterns such as ["a.csv", "b-*.csv"]'
+
+
+class TimeOfDay(BaseModel):
+    """A time on the clocks of a time zone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    time: str = Field(description='"06:00", on a clock of 24 hours.')
+    timezone: str = Field(default="UTC", description="A name of the IANA list, for example Europe/Berlin.")
+
+    @field_validator("time", mode="before")
+    @classmethod
+    def _is_a_time(cls, value: Any) -> Any:
+        if isinstance(value, int) and not isinstance(value, bool):
+            # YAML 1.1 takes an unquoted 16:30 for a number of base 60.
+            meant = f"{value // 60:02}:{value % 60:02}" if 0 <= value < 1440 else "06:00"
+            raise ValueError(f'a time stands in quotes, for example "{meant}"')
+        found = _TIME.fullmatch(value) if isinstance(value, str) else None
+        if found is None or int(found[1]) > 23 or int(found[2]) > 59:
+            raise ValueError('not a time of day; expected "00:00" to "23:59"')
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_time_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            near = difflib.get_close_matches(value, available_timezones(), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"not a time zone; expected a name such as Europe/Berlin or UTC{hint}") from None
+        return value
+
+    def daily_time(self) -> DailyTime:
+        """The same as a value of arrivals."""
+        hour, minute = self.time.split(":")
+        return DailyTime(dt.time(int(hour), int(minute)), self.timezone)
+
+
+def _as_time(value: Any) -> Any:
+    return value if isinstance(value, dict | TimeOfDay) else {"time": value}
+
+
+def _as_files(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError(f"expected {_FILES}, found {value!r}")
+    for name in value:
+        if not isinstance(name, str) or not name or "/" in name:
+            raise ValueError(f"{name!r} is no name of a file; expected the last part of a key, such as b-*.csv")
+        if is_ignored(name):
+            raise ValueError(f"{name!r} is a name that is no data; a file that says the rest is there is a marker")
+        if list(value).count(name) > 1:
+            raise ValueError(f"{name!r} is there twice")
+    return tuple(value)
+
+
+class ArrivalTrigger(BaseModel):
+    """Run a partition when its files have arrived."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    settle: Seconds = Field(default=30.0, description="Quiet time after the last change, so that one run takes all.")
+    max_wait: Seconds | None = Field(
+        default=None, description="At the latest so long after the first change it runs with what is there."
+    )
+    marker: str | None = Field(
+        default=None,
+        description="Key pattern of an object that says a partition is complete: x/dt={partition}/_SUCCESS",
+    )
+    files: Annotated[int | tuple[str, ...], BeforeValidator(_as_files)] | None = Field(
+        default=None, description="How many objects a partition has, or a name pattern for each."
+    )
+    at: Annotated[TimeOfDay, BeforeValidator(_as_time, json_schema_input_type=str | TimeOfDay)] | None = Field(
+        default=None, description="Not before this time of the day after the partition's, and then with what is there."
+    )
+    late_after: Seconds | None = Field(
+        default=None, description="So long after its day is over, a change of a published partition is late."
+    )
+    late_files: Literal["alert_and_rerun", "alert"] | None = Field(
+        default=None, description="alert tells people and waits for them; alert_and_rerun (default) also runs."
+    )
+    max_runs_per_hour: Annotated[int, Field(strict=True, ge=1, le=3600)] = Field(
+        default=DEFAULT_MAX_RUNS_PER_HOUR, description="Of one partition; more wait, and people are told."
+    )
+    max_concurrent_runs: Annotated[int, Field(strict=True, ge=1, le=100)] = Field(
+        default=DEFAULT_MAX_CONCURRENT_RUNS, description="Runs of this pipeline that arrivals start at once."
+    )
+
+    @model_validator(mode="after")
+    def _words_fit_together(self) -> Self:
+        mistakes: list[tuple[str, str]] = []
+        if self.max_wait is not None and self.max_wait < self.settle:
+            mistakes.append(("max_wait", f"max_wait of {self.max_wait:g} s is less than settle, {self.settle:g} s"))
+        if self.late_files is not None and self.late_after is None:
+            mistakes.append(("late_files", "late_files needs late_after: from when on a file is late"))
+        if self.at is not None:
+            waits = [name for name in ("marker", "files", "max_wait") if getattr(self, name) is not None]
+            mistakes += [
+                (name, f"{name} contradicts at, which runs with what is there; max_wait ends the wait for a marker")
+                for name in waits
+            ]
+        _refuse(mistakes)
+        return self
+
+    def require_partitions(self, kind: PartitionKind) -> None:
+        """Refuse words that do not fit the pipeline's partitions.
+
+        Raises:
+            ValidationError: with the place of each mistake below `trigger.arrivals`.
+        """
+        mistakes: list[tuple[str, str]] = []
+        try:
+            self.marker_pattern(kind)
+        except ConfigurationError as error:
+            mistakes.append(("marker", str(error)))
+        if self.late_after is not None and isinstance(kind, Unpartitioned):
+            mistakes.append(("late_after", "late_after counts from the end of a partition's day; there are none"))
+        _refuse(mistakes, ("arrivals",))
+
+    def marker_pattern(self, kind: PartitionKind) -> KeyPattern | None:
+        """Which keys are markers; None when a partition needs none."""
+        return None if self.marker is None else KeyPattern.parse(self.marker, kind, is_marker=True)
+
+    def conditions(self) -> RunConditions:
+        """All words but `settle` and `marker`, as arrivals know them."""
+        return RunConditions(
+            max_wait_seconds=self.max_wait,
+            files=self.files,
+            at=self.at.daily_time() if self.at else None,
+            late_after_seconds=self.late_after,
+            reruns_late_files=self.late_files != "alert",
+            max_runs_per_hour=self.max_runs_per_hour,
+            max_concurrent_runs=self.max_concurrent_runs,
+        )
+
+
+def _refuse(mistakes: list[tuple[str, str]], below: tuple[str, ...] = ()) -> None:
+    if mistakes:
+        raise ValidationError.from_exception_data(
+            "trigger.arrivals",
+            [
+                InitErrorDetails(
+                    type=PydanticCustomError("arrivals", "{text}", {"text": text}), loc=(*below, word), input={}
+                )
+                for word, text in mistakes
+            ],
+        )
