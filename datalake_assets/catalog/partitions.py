@@ -54,7 +54,7 @@ class GluePartitions:
                     raise Throttled("Glue returned none of the partitions asked for", where=self._where)
                 rest = unprocessed
 
-        _patiently(once)
+        patiently(once)
         return found
 
     def create(self, inputs: Sequence[dict[str, Any]], deadline: Deadline) -> Refusals:
@@ -98,11 +98,11 @@ def _write(call: Callable[[Sequence[dict[str, Any]]], Refusals], inputs: Sequenc
         waiting = [entry for entry in waiting if entry["Values"][0] in later]
         return bool(later)
 
-    _patiently(once)
+    patiently(once)
     return refused
 
 
-def _patiently(once: Callable[[], object]) -> None:
+def patiently(once: Callable[[], object]) -> None:
     """Repeat `once`, after growing pauses, while it returns something true or fails as a busy service does."""
     from tenacity import Retrying, retry_if_exception, retry_if_result, stop_after_attempt, wait_random_exponential
 

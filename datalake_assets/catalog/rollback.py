@@ -1,0 +1,132 @@
+"""Roll back: publish what an old version holds, as a new version.
+
+The objects are copied within S3 below the new version's prefix, and the copy is published like any other version. So
+the greatest version id always is what readers see, the warehouse loads it as it loads everything newer than what it
+has, and vacuum treats both versions by their age. A rollback that is repeated after a crash makes one more version
+with the same content, which does no harm.
+"""
+
+import logging
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from datalake_assets.catalog.copying import copy_objects
+from datalake_assets.catalog.glue import GlueTable, Switch
+from datalake_assets.catalog.history import VersionInfo, list_versions
+from datalake_assets.catalog.manifest import Manifest, read_manifest
+from datalake_assets.catalog.publish import publish_partitions
+from datalake_assets.catalog.versions import Version, describe, new_version_id
+from datalake_assets.errors import ConfigurationError
+from datalake_assets.failpoints import failpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+log = logging.getLogger(__name__)
+
+MAX_NAMED_VERSIONS = 10  # in messages
+_TIMED = re.compile(r"(\d{8}T\d{12}Z)-.+")
+_TIME = "%Y%m%dT%H%M%S%fZ"
+
+
+def rollback(
+    table: GlueTable, partition: str, *, reason: str, run_id: str, to: str | None = None
+) -> tuple[Manifest, Switch]:
+    """Let readers of a partition see again what a kept version holds.
+
+    Args:
+        reason: why, for the manifest and whoever looks at it later; not empty.
+        run_id: the Dagster run, or another name of who does it; part of the new version's id.
+        to: the id of the version to restore; by default the newest kept one before the published one.
+
+    Returns:
+        The new version's manifest (`restored_from` is the old one) and what became of the partition. `Switch.after`
+        is another version only if a greater one was published at the same time.
+
+    Raises:
+        ConfigurationError: there is no such version, or none that could be restored; the message names those there are.
+        ManifestMismatch: an object of the old version is missing or changed; readers see what they saw.
+        ConcurrentChange, Throttled, Unavailable: worth another try, which makes a new version again.
+    """
+    if not reason.strip():
+        raise ConfigurationError(
+            "a rollback needs a reason", where=f"{table.database}.{describe(table.name, partition)}", expected="a text"
+        )
+    versions = list_versions(table, partition)
+    old_id = _chosen(table, partition, versions, to)
+    s3 = table.session.client("s3", table.region)
+    old = read_manifest(s3, table.bucket, table.name, partition, old_id)
+    now = datetime.now(UTC)
+    new_id = _greater_id([each.version_id for each in versions], run_id, now)
+    objects = copy_objects(s3, table.bucket, old.version, new_id)
+    failpoint("rollback.copied")
+    manifest = Manifest(
+        version=Version(table.name, partition, new_id, objects),
+        inputs=old.inputs,
+        counts=old.counts,
+        columns=old.columns,
+        run_id=run_id,
+        created_at=now,
+        restored_from=old_id,
+        reason=reason,
+        checks=old.checks,
+    )
+    switch = publish_partitions(table, [manifest])[partition]
+    if switch.error:
+        raise switch.error
+    log.info("%s %s: version %s restores %s (%s)", table.where, partition, new_id, old_id, reason)
+    return manifest, switch
+
+
+def _chosen(table: GlueTable, partition: str, versions: "Sequence[VersionInfo]", to: str | None) -> str:
+    where = f"{table.database}.{describe(table.name, partition)}"
+    kept = [each.version_id for each in versions if each.state == "kept"]
+    published = next((each.version_id for each in versions if each.state == "published"), None)
+    choice = ", ".join(kept[:MAX_NAMED_VERSIONS]) or "none"
+    expected = f"one of the kept versions: {choice}" if kept else "a kept version, and there is none"
+    if to is None:
+        if published is None:
+            raise ConfigurationError(
+                "nothing is published, so there is no version before it",
+                where=where,
+                expected=expected,
+                todo="Name the version to restore (--to)",
+            )
+        before = [each for each in kept if each < published]
+        if not before:
+            raise ConfigurationError(
+                f"there is no kept version before the published one, {published}",
+                where=where,
+                expected=expected,
+                todo="Run the partition again",
+            )
+        return before[0]
+    state = {each.version_id: each for each in versions}.get(to)
+    if state is None:
+        found = f"there is no version {to}: it never was, or is vacuumed"
+    elif state.state == "kept":
+        return to
+    elif state.state == "published":
+        found = f"version {to} is what readers see already"
+    elif state.state == "rejected":
+        found = f"version {to} was rejected: {'; '.join(state.failed_checks)}"
+    elif state.state == "expiring":
+        found = f"version {to} is being vacuumed"
+    else:
+        found = f"version {to} was never finished"
+    raise ConfigurationError(found, where=where, expected=expected, todo="`datalake versions` lists them")
+
+
+def _greater_id(existing: "Sequence[str]", run_id: str, now: datetime) -> str:
+    """A version id above all that exist, also when this host's clock is behind that of who made them."""
+    made = new_version_id(run_id, now)
+    greatest = max(existing, default="")
+    if made > greatest:
+        return made
+    if not (match := _TIMED.fullmatch(greatest)):
+        raise ConfigurationError(
+            f"no version id of today is greater than {greatest}", expected="ids that begin with the time, as runs make"
+        )
+    after = datetime.strptime(match[1], _TIME).replace(tzinfo=UTC) + timedelta(microseconds=1)
+    return new_version_id(run_id, after)
