@@ -41,12 +41,36 @@ def read_declarations(folder: Path) -> list[Declaration]:
             found.append(result)
         else:
             mistakes += result
-    mistakes += _repeated_names(found)
+    _refuse(mistakes + _repeated_names(found))
+    return found
+
+
+def bind_expressions(declarations: Sequence[Declaration]) -> None:
+    """Let DuckDB read the expressions of all checks against the columns of their tables.
+
+    Reading the YAML has checked their syntax and columns. This tells what takes a database: that a function exists,
+    that types fit, that the answer is a boolean. A code location does without, for DuckDB takes a moment to import.
+
+    Raises:
+        ConfigurationError: one line `file:line:column: path: what is wrong` for every mistake of every file.
+    """
+    mistakes: list[Mistake] = []
+    for path, spec in ((each.path, each.spec) for each in declarations):
+        if not any(check.expression for check in spec.checks):
+            continue
+        from datalake_assets.mapping import checks
+
+        columns = spec.mapping().output_columns()
+        for at, text in checks.bind_expressions(spec.checks, columns, is_partitioned=spec.partitions is not None):
+            mistakes.append(_mistake(path, ("attributes", "checks", at, "expression"), text))
+    _refuse(mistakes)
+
+
+def _refuse(mistakes: Sequence[Mistake]) -> None:
     if mistakes:
         noun = "mistake" if len(mistakes) == 1 else "mistakes"
         listed = "\n".join(f"  {mistake}" for mistake in mistakes)
         raise ConfigurationError(f"{len(mistakes)} {noun} in the declared pipelines:\n{listed}")
-    return found
 
 
 def _read(path: Path) -> "Declaration | list[Mistake]":
@@ -92,9 +116,12 @@ def _repeated_names(found: Sequence[Declaration]) -> list[Mistake]:
 
 
 def _clash(path: Path, where: str, value: str, first: Path) -> Mistake:
+    return _mistake(path, where.split("."), f"{value!r} belongs to {_shown(first)} already")
+
+
+def _mistake(path: Path, location: Sequence[int | str], text: str) -> Mistake:
     parsed = YamlFile.parse(path, shown_as=_shown(path))
-    text = f"{value!r} belongs to {_shown(first)} already"
-    return parsed.mistake(where.split("."), text) if isinstance(parsed, YamlFile) else parsed
+    return parsed.mistake(location, text) if isinstance(parsed, YamlFile) else parsed
 
 
 def _shown(path: Path) -> str:

@@ -1,10 +1,12 @@
 """Mistakes in a defs.yaml are reported all at once, with their line, the value found and the values allowed."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from datalake_assets.components.declarations import read_declarations
+from datalake_assets.components.declarations import bind_expressions, read_declarations
 from datalake_assets.errors import ConfigurationError
 from datalake_assets.project import LOCATIONS_FOLDER
 
@@ -116,3 +118,77 @@ def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     path = write(tmp_path)
     path.write_bytes(b"\xff\xfe\x00name")
     assert f"{path}:1:1: the file is not UTF-8 text" in complaint(tmp_path)
+
+
+CHECKS = """\
+  checks:
+    - {unique: [order_id]}
+    - {not_null: [price_eur], severity: warn}
+    - {row_count: {min: 1}}
+    - {expression: "price_eur >= 0 AND dt >= DATE '2026-01-01'", name: price_is_positive}
+"""
+
+
+def test_checks_are_read(tmp_path: Path) -> None:
+    write(tmp_path, GOOD + CHECKS)
+    found = read_declarations(tmp_path)
+    bind_expressions(found)
+    assert [(check.check_name, check.is_blocking) for check in found[0].spec.checks] == [
+        ("unique_order_id", True),
+        ("not_null_price_eur", False),
+        ("row_count", True),
+        ("price_is_positive", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "expected"),
+    [
+        ("unique: [order_id]", "unique: [colour]", 17, "checks[0].unique[0]: 'colour' is no column of the table"),
+        ("unique: [order_id]", "uniqe: [order_id]", 17, "did you mean 'unique'?"),
+        ("unique: [order_id]", "unique: [order_id], not_null: [order_id]", 17, "exactly one of"),
+        ("severity: warn", "severity: fatal", 18, "allowed: error, warn"),
+        ("{min: 1}", "{min: 2, max: 1}", 19, "min 2 is above max 1"),
+        ("price_eur >= 0", "colour >= 0", 20, "checks[3].expression: 'colour' is no column of the table"),
+        ("price_eur >= 0", "sum(price_eur) >= 0", 20, "an aggregate"),
+        ("price_eur >= 0", "price_eur >=", 20, "this is not SQL"),
+        ("name: price_is_positive", "name: quarantine", 20, "the platform's own check"),
+    ],
+)
+def test_a_mistake_in_a_check_is_reported_where_it_was_typed(
+    tmp_path: Path, old: str, new: str, line: int, expected: str
+) -> None:
+    text = GOOD + CHECKS
+    assert old in text
+    path = write(tmp_path, text.replace(old, new, 1))
+    told = complaint(tmp_path)
+    assert f"{path}:{line}:" in told
+    assert expected in told
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("price_eur", "of type DECIMAL(12,2), expected BOOLEAN"),
+        ("no_such_function(price_eur)", "no_such_function does not exist"),
+        ("dt > price_eur", "Cannot compare values of type DATE"),
+    ],
+)
+def test_an_expression_that_cannot_run_is_reported_by_validation(
+    tmp_path: Path, expression: str, expected: str
+) -> None:
+    path = write(tmp_path, GOOD + CHECKS.replace("price_eur >= 0 AND dt >= DATE '2026-01-01'", expression))
+    with pytest.raises(ConfigurationError) as caught:
+        bind_expressions(read_declarations(tmp_path))
+    assert str(caught.value).startswith("1 mistake ")
+    assert f"{path}:20:" in str(caught.value)
+    assert expected in str(caught.value)
+
+
+def test_syntax_is_checked_without_the_database_that_runs_it(tmp_path: Path) -> None:
+    write(tmp_path, GOOD + CHECKS)
+    program = (
+        "import sys; from pathlib import Path; from datalake_assets.components.declarations import read_declarations; "
+        "read_declarations(Path(sys.argv[1])); assert not {'duckdb', 'boto3', 'pyarrow'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
