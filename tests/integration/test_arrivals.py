@@ -4,7 +4,7 @@ import dagster as dg
 import pytest
 
 from datalake_assets.arrivals import requests
-from datalake_assets.components.dead_letter_alerts import build_dead_letter_sensor
+from datalake_assets.components.arrival_alerts import build_arrival_alert_sensor
 from tests.integration.relay import Relay
 from tests.integration.user import RANGE_END, RANGE_START, Platform, asset, flights_file
 
@@ -73,12 +73,12 @@ def test_an_unexpected_key_becomes_one_alert_and_stops_nothing(platform: Platfor
     assert platform.run_requested(request).success
 
     cursor: str | None = None
-    sensor = build_dead_letter_sensor()
+    sensor = build_arrival_alert_sensor()
     for _ in range(3):
         with dg.build_sensor_context(instance=platform.instance, cursor=cursor) as context:
             sensor(context)
             cursor = context.cursor
-    told = [payload for payload in platform.outbox("dead_letters") if stray in payload]
+    told = [payload for payload in platform.outbox("arrivals") if stray in payload]
     assert len(told) == 1
     assert f"s3://{platform.account.raw_bucket}/flights/{day}.csv.gz: " in told[0]
 
