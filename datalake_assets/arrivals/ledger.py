@@ -11,23 +11,27 @@ key, so writers of different buckets cannot deadlock either.
 """
 
 import datetime as dt
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from datalake_assets.arrivals.listed import ListedKeys, Listing, advance, complete, forget_before, listed_keys
 from datalake_assets.arrivals.order import Arrival, Outcome, judge
 from datalake_assets.arrivals.partition_state import PartitionState
+from datalake_assets.arrivals.published import mark_published
 from datalake_assets.arrivals.requested import remember, runs_of_the_last_hour
 from datalake_assets.arrivals.requests import PartitionsRun
 from datalake_assets.arrivals.sources import RawObject
-from datalake_assets.arrivals.states import FIELDS, SELECTED, Change, Place, known_states, lock_buckets, write
+from datalake_assets.arrivals.states import SELECTED, Change, Place, known_states, lock_buckets, write
 from datalake_assets.database.engine import engine, transaction
+from datalake_assets.failpoints import failpoint
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection, Engine, Row
 
 BATCH_ROWS = 5_000  # a transaction of about a tenth of a second
 
@@ -83,10 +87,14 @@ class Ledger:
     def _transaction(self) -> "AbstractContextManager[Connection]":
         return transaction(self.database if self.database is not None else engine())
 
-    def record(self, arrivals: Iterable[Arrival]) -> Recorded:
+    def record(self, arrivals: Iterable[Arrival], patterns: Mapping[str, str] | None = None) -> Recorded:
         """Take over news about objects, in batches; repeating the call, or parts of it, changes nothing more.
 
         The order of `arrivals` does not matter, as far as S3 gave them one (see `order`).
+
+        Args:
+            patterns: `Matcher.texts` of those who matched the keys. With it, notifications of before a listing that the
+                ledger has taken over are old, also of keys that the ledger has never heard of.
         """
         news: dict[Place, list[Arrival]] = {}
         for arrival in arrivals:
@@ -97,28 +105,78 @@ class Ledger:
             with self._transaction() as connection:
                 lock_buckets(connection, {bucket for bucket, _ in batch})
                 known = known_states(connection, batch)
-                outcomes, changes = _judge_all(known, batch, news)
+                listed = _listed_since(connection, batch, news, patterns)
+                outcomes, changes = _judge_all(known, batch, news, listed)
                 write(connection, changes)
+                failpoint("ledger.written")
                 total += Recorded.of(outcomes)
         return total
+
+    def reconcile(
+        self, listing: Listing, told: Sequence[Arrival], *, listed_at: dt.datetime, after: str, upto: str | None
+    ) -> tuple[Recorded, list[Place]]:
+        """Make the ledger equal to one page of a listing; return what that changed, and the places that were news.
+
+        The listing is taken over with the page, in the same transactions: what drains record meanwhile is either seen
+        here or knows of the listing.
+
+        Args:
+            told: the page's objects that belong to a source, in key order.
+            listed_at: from when on the page is true.
+            after: the page has all keys after this one, up to `upto`, or to the end of the prefix without one.
+        """
+        total, at = Recorded(), 0
+        places: list[Place] = []
+        while True:
+            with self._transaction() as connection:
+                lock_buckets(connection, {listing.bucket})
+                rows = _live_rows(connection, listing.bucket, listing.prefix, after, upto)
+                # More rows than a transaction should change are taken over in parts.
+                end = rows[-1].key if len(rows) == BATCH_ROWS else upto
+                first, at = at, len(told) if end is None else bisect_right(told, end, lo=at, key=lambda each: each.key)
+                part = {each.place: each for each in told[first:at]}
+                known = {(row.bucket, row.key): Arrival(*row) for row in rows}
+                news = [
+                    replace(state, is_deleted=True, origin="sweep", sequencer=None, listed_at=listed_at)
+                    for place, state in known.items()
+                    if place not in part
+                ]
+                shown = [
+                    each
+                    for place, each in part.items()
+                    if (state := known.get(place)) is None or not each.has_content_of(state)
+                ]
+                known.update(known_states(connection, [each.place for each in shown if each.place not in known]))
+                news += shown
+                outcomes, changes = _judge_all(known, [n.place for n in news], {n.place: [n] for n in news}, None)
+                write(connection, changes)
+                advance(connection, listing, end)
+                failpoint("ledger.written")
+            total += Recorded.of(outcomes)
+            places += [each.place for each in shown]
+            if end == upto:
+                return total, places
+            assert end is not None
+            after = end
+
+    def complete_listing(self, listing: Listing) -> None:
+        """Remember that a prefix was listed and taken over to its end."""
+        with self._transaction() as connection:
+            lock_buckets(connection, {listing.bucket})
+            complete(connection, listing)
+
+    def forget_listings_before(self, bucket: str, listed_at: dt.datetime) -> None:
+        """Drop what is known of earlier listings of a bucket, after all of it was listed since."""
+        with self._transaction() as connection:
+            forget_before(connection, bucket, listed_at)
 
     def live_objects(
         self, bucket: str, prefix: str, *, after: str = "", upto: str | None = None
     ) -> Iterator[list[Arrival]]:
         """Yield batches of the objects below a prefix that are not deleted, in key order: `after` < key <= `upto`."""
-        from sqlalchemy import text
-
-        statement = text(
-            f"SELECT {SELECTED} FROM arrival_object WHERE bucket = :bucket AND key > :after AND key >= :prefix "
-            "AND starts_with(key, :prefix) AND (CAST(:upto AS text) IS NULL OR key <= :upto) AND NOT is_deleted "
-            "ORDER BY key LIMIT :limit"
-        )
         while True:
             with self._transaction() as connection:
-                rows = connection.execute(
-                    statement,
-                    {"bucket": bucket, "prefix": prefix, "after": after, "upto": upto, "limit": BATCH_ROWS},
-                ).all()
+                rows = _live_rows(connection, bucket, prefix, after, upto)
             if rows:
                 yield [Arrival(*row) for row in rows]
             if len(rows) < BATCH_ROWS:
@@ -174,7 +232,11 @@ class Ledger:
         from sqlalchemy import text
 
         with self._transaction() as connection:
-            return int(connection.execute(text("SELECT last_value FROM arrival_change_seq")).scalar_one())
+            return int(
+                connection.execute(
+                    text("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM arrival_change_seq")
+                ).scalar_one()
+            )
 
     def mark_published(
         self,
@@ -195,57 +257,10 @@ class Ledger:
             begun_seq: `last_change()` from before the listing. With it, objects that were recorded by then and were not
                 listed are known to be gone; without it, they are left to the next sweep.
         """
-        from sqlalchemy import text
-
-        seen = {(o.bucket, o.key): o for o in objects}
-        where = {"source": source_id, "partition": partition}
         with self._transaction() as connection:
-            buckets = connection.execute(
-                text(
-                    "SELECT DISTINCT bucket FROM arrival_object WHERE source_id = :source AND partition = :partition "
-                    "AND NOT is_marker"
-                ),
-                where,
-            ).scalars()
-            lock_buckets(connection, {*buckets, *(o.bucket for o in objects)})
-            rows = connection.execute(
-                text(
-                    f"SELECT changed_seq, {SELECTED} FROM arrival_object "
-                    "WHERE source_id = :source AND partition = :partition AND NOT is_marker"
-                ),
-                where,
-            ).all()
-            known = {(row.bucket, row.key): Arrival(**{f: getattr(row, f) for f in FIELDS}) for row in rows}
-            unseen: list[int] = []
-            changes: list[Change] = []
-            for row in rows:
-                state = known[row.bucket, row.key]
-                told = _as_the_run_saw_it(state, seen.get(state.place))
-                if told.has_content_of(state):
-                    continue
-                # A larger last modification proves that the run saw the newer one; an older row was there before it.
-                before = begun_seq is not None and row.changed_seq <= begun_seq
-                if before or (not told.is_deleted and told.event_at > state.event_at):
-                    changes.append((state, told))
-                else:
-                    unseen.append(row.changed_seq)
-            # A row of this key in another partition (the pattern changed) is replaced, not doubled.
-            new = [_as_told_by_run(o, source_id, partition) for place, o in seen.items() if place not in known]
-            elsewhere = known_states(connection, [told.place for told in new])
-            changes += [(elsewhere.get(told.place), told) for told in new]
-            write(connection, changes)
-            connection.execute(
-                text("""
-                    INSERT INTO arrival_partition AS p (source_id, partition, changed_seq, objects, bytes,
-                        newest_event_at, first_changed_at, last_changed_at, published_seq, published_version,
-                        published_at)
-                    VALUES (:source, :partition, 0, 0, 0, now(), now(), now(), 0, :version, clock_timestamp())
-                    ON CONFLICT (source_id, partition) DO UPDATE SET
-                        published_seq = coalesce(CAST(:unseen_from AS bigint) - 1, p.changed_seq),
-                        published_version = excluded.published_version, published_at = excluded.published_at
-                """),
-                {**where, "version": version, "unseen_from": min(unseen, default=None)},
-            )
+            mark_published(connection, source_id, partition, objects=objects, version=version, begun_seq=begun_seq)
+            failpoint("ledger.marked")
+        where = {"source": source_id, "partition": partition}
         return self._states("source_id = :source AND partition = :partition", where, "source_id")[0]
 
     def names_of(self, source_id: str, partitions: Sequence[str]) -> dict[str, list[str]]:
@@ -289,8 +304,37 @@ class Ledger:
         return [SourceSummary(**row._mapping) for row in rows]
 
 
+def _live_rows(connection: "Connection", bucket: str, prefix: str, after: str, upto: str | None) -> "list[Row[Any]]":
+    """At most `BATCH_ROWS` objects below a prefix that are not deleted, in key order."""
+    from sqlalchemy import text
+
+    return list(
+        connection.execute(
+            text(
+                f"SELECT {SELECTED} FROM arrival_object WHERE bucket = :bucket AND key > :after AND key >= :prefix "
+                "AND starts_with(key, :prefix) AND (CAST(:upto AS text) IS NULL OR key <= :upto) AND NOT is_deleted "
+                "ORDER BY key LIMIT :limit"
+            ),
+            {"bucket": bucket, "prefix": prefix, "after": after, "upto": upto, "limit": BATCH_ROWS},
+        ).all()
+    )
+
+
+def _listed_since(
+    connection: "Connection",
+    batch: list[Place],
+    news: dict[Place, list[Arrival]],
+    patterns: Mapping[str, str] | None,
+) -> ListedKeys | None:
+    """The listings that may be newer than some of these news."""
+    if not patterns:
+        return None
+    oldest = min(told.event_at for place in batch for told in news[place])
+    return listed_keys(connection, {bucket for bucket, _ in batch}, patterns, since=oldest)
+
+
 def _judge_all(
-    known: dict[Place, Arrival], batch: list[Place], news: dict[Place, list[Arrival]]
+    known: dict[Place, Arrival], batch: list[Place], news: dict[Place, list[Arrival]], listed: ListedKeys | None
 ) -> tuple[Counter[Outcome], list[Change]]:
     """Fold the news of each object into one change, as if each had come by itself."""
     outcomes: Counter[Outcome] = Counter()
@@ -298,7 +342,7 @@ def _judge_all(
     for place in batch:
         before = state = known.get(place)
         for told in news[place]:
-            outcome = judge(state, told)
+            outcome = Outcome.STALE if listed is not None and _is_older(told, listed) else judge(state, told)
             outcomes[outcome] += 1
             if outcome.is_written:
                 state = told
@@ -307,14 +351,6 @@ def _judge_all(
     return outcomes, changes
 
 
-def _as_told_by_run(o: RawObject, source_id: str, partition: str) -> Arrival:
-    return Arrival(
-        o.bucket, o.key, source_id, partition, o.etag, o.size, o.last_modified, version_id=o.version_id,
-        origin="run", listed_at=o.last_modified,
-    )  # fmt: skip
-
-
-def _as_the_run_saw_it(state: Arrival, seen: RawObject | None) -> Arrival:
-    if seen is not None:
-        return _as_told_by_run(seen, state.source_id, state.partition)
-    return replace(state, is_deleted=True, origin="run", sequencer=None, listed_at=state.event_at)
+def _is_older(told: Arrival, listed: ListedKeys) -> bool:
+    listed_at = listed.at(told.bucket, told.source_id, told.key)
+    return listed_at is not None and told.event_at <= listed_at

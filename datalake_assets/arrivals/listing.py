@@ -1,7 +1,8 @@
 """List raw objects: page by page, and never an empty answer for a failed one."""
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -29,8 +30,29 @@ class Page:
     is_last: bool
 
 
-def list_pages(s3: "S3Client", bucket: str, prefix: str) -> Iterator[Page]:
-    """Yield all objects below a prefix, a page at a time.
+class Pace:
+    """At most so many requests a second, evenly: what a listing may take of a bucket that others use."""
+
+    def __init__(
+        self,
+        per_second: float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._seconds = 1 / per_second
+        self._clock, self._pause = clock, pause
+        self._next_at = clock()
+
+    def wait(self) -> None:
+        """Wait until the next request may be made."""
+        if (early := self._next_at - self._clock()) > 0:
+            self._pause(early)
+        self._next_at = max(self._next_at, self._clock()) + self._seconds
+
+
+def list_pages(s3: "S3Client", bucket: str, prefix: str, *, pace: Pace | None = None) -> Iterator[Page]:
+    """Yield all objects below a prefix, a page at a time; an empty prefix has one page.
 
     Raises:
         Unavailable, Throttled, AccessDenied, ConfigurationError: the listing is not complete; what came before may be
@@ -39,6 +61,8 @@ def list_pages(s3: "S3Client", bucket: str, prefix: str) -> Iterator[Page]:
     where = f"s3://{bucket}/{prefix}"
     token: dict[str, Any] = {}
     while True:
+        if pace is not None:
+            pace.wait()
         with aws_errors(where):
             answer = s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=KEYS_PER_PAGE, **token)
         objects = tuple(

@@ -17,6 +17,7 @@ from datalake_assets.arrivals.ledger import Ledger, Recorded
 from datalake_assets.arrivals.order import Arrival
 from datalake_assets.arrivals.sources import Match, Matcher, NoMatch
 from datalake_assets.errors import BadInput
+from datalake_assets.failpoints import failpoint
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -76,8 +77,10 @@ def drain(
             messages = [message for future in futures for message in future.result()]
             if not messages:
                 return total
+            failpoint("drain.received")
             done = _record(messages, matcher, ledger, dead_letters, location, bucket)
             list(pool.map(lambda batch: _delete(sqs, queue_url, batch), _batches(messages)))
+            failpoint("drain.deleted")
             total = _sum(total, done)
             # A round grows with what it finds, so that a backlog is recorded in large transactions.
             width = min(width * 2, RECEIVERS * 4) if len(messages) >= calls * MESSAGES_PER_CALL // 2 else 1
@@ -136,8 +139,10 @@ def _record(
                 letters.append(
                     Unexpected(location, "unexpected_key", found.reason, event.bucket, event.key, found.source_id)
                 )
-    recorded = ledger.record(arrivals)
+    recorded = ledger.record(arrivals, matcher.texts)
+    failpoint("drain.recorded")
     new = dead_letters.record(letters)
+    failpoint("drain.lettered")
     # Few messages ever have letters; arrivals may have had one before their pattern was mended.
     dead_letters.resolve([*gone, *((a.bucket, a.key) for a in arrivals)])
     return DrainResult(len(messages), objects, ignored, recorded, unexpected, poison, new)

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 from datalake_assets.arrivals.conditions import RunConditions, SourceRules
@@ -99,6 +100,32 @@ class Matcher:
         self._markers = [(s.marker.prefix(), s.marker, s) for s in sources if s.marker is not None]
         self._by_prefix = [(pattern.prefix(), pattern, source) for source in sources for pattern in source.patterns]
 
+    @cached_property
+    def texts(self) -> dict[str, str]:
+        """For each source the text of all that decides which keys are its own: its patterns, and those beside them.
+
+        Equal texts claim the same keys, so what a listing said of a source's keys holds as long as its text does.
+        """
+        prefixes = {s.source_id: [pattern.prefix() for pattern in _patterns_of(s)] for s in self.sources}
+        own = {s.source_id: _text_of(s) for s in self.sources}
+
+        def meet(one: str, other: str) -> bool:
+            return any(a.startswith(b) or b.startswith(a) for a in prefixes[one] for b in prefixes[other])
+
+        return {
+            each: own[each]
+            + "".join(f"; beside {other}: {own[other]}" for other in own if other != each and meet(each, other))
+            for each in own
+        }
+
+    def texts_below(self, prefix: str) -> dict[str, str]:
+        """The same for the sources that may have keys below a prefix."""
+        return {
+            s.source_id: self.texts[s.source_id]
+            for s in self.sources
+            if any(p.prefix().startswith(prefix) or prefix.startswith(p.prefix()) for p in _patterns_of(s))
+        }
+
     def match(self, key: str) -> Match | NoMatch | None:
         """Return what the key belongs to; None for folders, temporary names and markers of no source.
 
@@ -134,7 +161,7 @@ class Matcher:
 
         `UNPARTITIONED` among `partitions` stands for the tables without.
         """
-        patterns = [each for s in self.sources for each in (*s.patterns, *((s.marker,) if s.marker else ()))]
+        patterns = [each for s in self.sources for each in _patterns_of(s)]
         if partitions is None:
             return fewest_prefixes(pattern.prefix() for pattern in patterns)
         return fewest_prefixes(
@@ -143,6 +170,16 @@ class Matcher:
             for partition in partitions
             if pattern.partitions.refusal(partition) is None
         )
+
+
+def _patterns_of(source: Source) -> list[KeyPattern]:
+    return [*source.patterns, *([source.marker] if source.marker is not None else [])]
+
+
+def _text_of(source: Source) -> str:
+    patterns = _patterns_of(source)
+    told = [("marker " if pattern.is_marker else "") + pattern.text for pattern in patterns]
+    return f"{', '.join(told)} ({patterns[0].partitions!r})"
 
 
 def fewest_prefixes(prefixes: Iterable[str]) -> list[str]:

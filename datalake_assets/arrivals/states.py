@@ -58,10 +58,11 @@ def write(connection: "Connection", changes: list[Change]) -> None:
     changes = sorted(changes, key=lambda change: change[1].place)
     repeated = [after for before, after in changes if before is not None and after.has_content_of(before)]
     if repeated:
+        # Numbered anew: of a run that began before, it is not known whether it saw this state or one in between.
         connection.execute(
             text(f"""
                 UPDATE arrival_object o SET event_at = u.event_at, sequencer = u.sequencer,
-                    version_id = u.version_id, listed_at = u.listed_at
+                    version_id = u.version_id, listed_at = u.listed_at, changed_seq = nextval('arrival_change_seq')
                 FROM {_unnested(_COLUMNS)} WHERE (o.bucket, o.key) = (u.bucket, u.key)
             """),
             _columns(repeated),

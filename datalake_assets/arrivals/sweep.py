@@ -2,25 +2,30 @@
 
 Listing and ledger are both read in key order and compared page by page, so the memory is that of a page whatever the
 bucket holds. Within the range of keys that a page covers, its listing is complete: a key it does not show is not there.
-A page that failed covers nothing, so a listing that broke off removes nothing beyond the pages it gave.
+A page that failed covers nothing, so a listing that broke off removes nothing beyond the pages it gave. With each page
+the ledger remembers that it has taken over the listing so far (see `listed`): older news change nothing any more.
 """
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from datalake_assets.arrivals.dead_letters import DeadLetters, Unexpected
-from datalake_assets.arrivals.ledger import Ledger, Recorded
-from datalake_assets.arrivals.listing import Page, list_pages
+from datalake_assets.arrivals.ledger import Ledger
+from datalake_assets.arrivals.listed import Listing
+from datalake_assets.arrivals.listing import Pace, Page, list_pages
 from datalake_assets.arrivals.order import Arrival
 from datalake_assets.arrivals.sources import Match, Matcher, RawObject, Source
 from datalake_assets.errors import Unsupported
+from datalake_assets.failpoints import failpoint
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 # S3 tells its time to the second, and when the answer left rather than when it looked.
+REQUESTS_PER_SECOND = 20.0
 LISTING_MARGIN = dt.timedelta(seconds=2)
 
 
@@ -52,11 +57,15 @@ def sweep(
     *,
     location: str,
     partitions: Sequence[str] | None = None,
+    requests_per_second: float | None = REQUESTS_PER_SECOND,
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], None] = time.sleep,
 ) -> SweepResult:
     """List the sources' prefixes, or only some partitions of them, and make the ledger equal to what is there.
 
     Args:
         partitions: their keys, with `UNPARTITIONED` for the tables that have none; all by default.
+        requests_per_second: list requests, each of up to a thousand objects; None for as many as S3 answers.
 
     Give all sources of the bucket: a key that belongs to none of them becomes a dead letter.
 
@@ -66,19 +75,32 @@ def sweep(
     """
     matcher = Matcher(sources)
     dead_letters = DeadLetters(ledger.database)
+    pace = None if requests_per_second is None else Pace(requests_per_second, clock=clock, pause=pause)
     total = SweepResult()
+    begun_at: dt.datetime | None = None
     for prefix in matcher.prefixes(partitions):
-        begun_at = dead_letters.now()
-        for page, after in _pages_with_start(s3, bucket, prefix):
-            total += _reconcile(page, after, bucket, prefix, matcher, ledger, dead_letters, location)
-        dead_letters.resolve_unseen(bucket, prefix, begun_at)
+        seen_since = dead_letters.now()
+        listing: Listing | None = None
+        for page, after in _pages_with_start(s3, bucket, prefix, pace):
+            # Of all pages, the first one was true first: it is the time that holds for the whole listing.
+            listed_at = page.answered_at - LISTING_MARGIN
+            listing = listing or Listing(bucket, prefix, matcher.texts_below(prefix), listed_at)
+            total += _reconcile(page, after, listing, matcher, ledger, dead_letters, location)
+            failpoint("sweep.page")
+        assert listing is not None  # also an empty listing has a page
+        failpoint("sweep.listed")
+        ledger.complete_listing(listing)
+        dead_letters.resolve_unseen(bucket, prefix, seen_since)
+        begun_at = begun_at or listing.listed_at
+    if partitions is None and begun_at is not None:
+        ledger.forget_listings_before(bucket, begun_at)
     return total
 
 
-def _pages_with_start(s3: "S3Client", bucket: str, prefix: str) -> Iterator[tuple[Page, str]]:
+def _pages_with_start(s3: "S3Client", bucket: str, prefix: str, pace: Pace | None) -> Iterator[tuple[Page, str]]:
     """Each page with the last key before it."""
     after = ""
-    for page in list_pages(s3, bucket, prefix):
+    for page in list_pages(s3, bucket, prefix, pace=pace):
         keys = [o.key for o in page.objects]
         if keys != sorted(keys) or (keys and keys[0] <= after):
             # S3 Express directory buckets list without order.
@@ -90,38 +112,27 @@ def _pages_with_start(s3: "S3Client", bucket: str, prefix: str) -> Iterator[tupl
 def _reconcile(
     page: Page,
     after: str,
-    bucket: str,
-    prefix: str,
+    listing: Listing,
     matcher: Matcher,
     ledger: Ledger,
     dead_letters: DeadLetters,
     location: str,
 ) -> SweepResult:
     listed_at = page.answered_at - LISTING_MARGIN
-    matched: dict[str, Arrival] = {}
+    matched: list[Arrival] = []
     letters: list[Unexpected] = []
     for found in page.objects:
         match = matcher.match(found.key)
         if isinstance(match, Match):
-            matched[found.key] = _arrival(found, match, listed_at)
+            matched.append(_arrival(found, match, listed_at))
         elif match is not None:
-            letters.append(Unexpected(location, "unexpected_key", match.reason, bucket, found.key, match.source_id))
+            letters.append(
+                Unexpected(location, "unexpected_key", match.reason, listing.bucket, found.key, match.source_id)
+            )
     upto = None if page.is_last or not page.objects else page.objects[-1].key
-    recorded = Recorded()
-    confirmed: set[str] = set()
-    for known in ledger.live_objects(bucket, prefix, after=after, upto=upto):
-        gone: list[Arrival] = []
-        for state in known:
-            told = matched.get(state.key)
-            if told is None:
-                gone.append(replace(state, is_deleted=True, origin="sweep", sequencer=None, listed_at=listed_at))
-            elif told.has_content_of(state):
-                confirmed.add(state.key)
-        recorded += ledger.record(gone)
-    news = [told for key, told in matched.items() if key not in confirmed]
-    recorded += ledger.record(news)
+    recorded, news = ledger.reconcile(listing, matched, listed_at=listed_at, after=after, upto=upto)
     dead_letters.record(letters)
-    dead_letters.resolve([told.place for told in news])
+    dead_letters.resolve(news)
     return SweepResult(len(page.objects), recorded.added, recorded.changed, recorded.removed, len(letters))
 
 

@@ -107,18 +107,22 @@ arrival_partition = Table(
     Index("ix_arrival_partition_changed", "changed_seq"),
 )
 
-# When a source's prefix was last listed to its end (S3's clock): what was created before and is not known is gone.
-# It holds for keys that matched `pattern` then; a row of another pattern says nothing.
+# Which listings the ledger has taken over: up to the key `upto` (to the end without one), it was equal to the bucket
+# at `listed_at` (S3's clock), and what is told of before is old. The last complete listing of a prefix, and one that
+# goes on or broke off. It holds for keys that matched `pattern` then; a row of another pattern says nothing.
 arrival_listing = Table(
     "arrival_listing",
     metadata,
     Column("bucket", Text, nullable=False),
     Column("prefix", ByteText, nullable=False),
     Column("source_id", Text, nullable=False),
+    Column("is_complete", Boolean, nullable=False),
     Column("pattern", Text, nullable=False),
     Column("listed_at", Moment, nullable=False),
+    Column("upto", ByteText),
+    Column("listed_seq", BigInteger, nullable=False),  # of the change sequence: what began later was listed later
     Column("recorded_at", Moment, nullable=False, server_default=func.now()),
-    PrimaryKeyConstraint("bucket", "prefix", "source_id"),
+    PrimaryKeyConstraint("bucket", "prefix", "source_id", "is_complete"),
 )
 
 # What people should hear about a partition's arrivals, once for each `dedup_key`: late files, reruns held back.

@@ -8,15 +8,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from datalake_assets.arrivals import ledger as ledger_module
 from datalake_assets.arrivals.dead_letters import DeadLetters
-from datalake_assets.arrivals.ledger import Ledger
+from datalake_assets.arrivals.ledger import Ledger, Recorded
 from datalake_assets.arrivals.listing import list_partition, list_source
 from datalake_assets.arrivals.partitions import Daily
 from datalake_assets.arrivals.pattern import KeyPattern
+from datalake_assets.arrivals.sources import Matcher
 from datalake_assets.arrivals.sweep import SweepResult, sweep
-from datalake_assets.database.engine import transaction
+from datalake_assets.database.engine import engine, transaction
 from datalake_assets.errors import ConfigurationError, Throttled, Unavailable, Unsupported
-from tests.arrivals.builders import DAY, FLIGHTS, NOON, SOURCE, SOURCES, at, etag_of, event, key_of
+from tests.arrivals.builders import AIRLINES, DAY, FLIGHTS, NOON, SOURCE, SOURCES, at, etag_of, event, key_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -53,6 +55,10 @@ class Bucket:
             "Contents": contents, "IsTruncated": more, **({"NextContinuationToken": page[-1]} if more else {}),
             "ResponseMetadata": {"HTTPHeaders": {"date": self.now.strftime("%a, %d %b %Y %H:%M:%S GMT")}},
         }  # fmt: skip
+
+
+DAYS = Daily(dt.date(2013, 1, 1))
+TEXTS = Matcher(SOURCES).texts
 
 
 def swept(bucket: Bucket, ledger: Ledger, **more: Any) -> SweepResult:
@@ -214,9 +220,8 @@ def test_a_partition_of_several_prefixes_is_listed_once_and_in_key_order_without
     keys = [f"b/{DAY}/{n}" for n in range(3)] + [f"a/{DAY}/x{n}" for n in range(5)]
     for key in [*keys, f"a/{DAY}/x_done", f"a/{DAY}/_SUCCESS", "a/2013-01-02/x"]:
         bucket.put(key)
-    days = Daily(dt.date(2013, 1, 1))
-    patterns = [KeyPattern.parse(text, days) for text in ("b/{partition}/*", "a/{partition}/x*", "a/{%Y-%m-%d}/*")]
-    marker = KeyPattern.parse("a/{partition}/x_done", days, is_marker=True)
+    patterns = [KeyPattern.parse(text, DAYS) for text in ("b/{partition}/*", "a/{partition}/x*", "a/{%Y-%m-%d}/*")]
+    marker = KeyPattern.parse("a/{partition}/x_done", DAYS, is_marker=True)
     found = list_partition(cast("S3Client", bucket), "raw", patterns, DAY, marker=marker)
     assert [o.key for o in found] == sorted(keys)
     everything = [o.key for _, o in list_source(cast("S3Client", bucket), "raw", patterns, marker=marker)]
@@ -239,7 +244,7 @@ def test_after_a_sweep_the_ledger_is_the_bucket_whatever_was_lost_or_comes_late(
     ledger: Ledger, history: list[tuple[str, str | None]], data: st.DataObject
 ) -> None:
     with transaction(ledger.database) as connection:  # type: ignore[arg-type]
-        connection.execute(text("TRUNCATE arrival_object, arrival_history, arrival_partition"))
+        connection.execute(text("TRUNCATE arrival_object, arrival_history, arrival_partition, arrival_listing"))
     bucket = Bucket(page_keys=2)
     events = []
     for number, (name, content) in enumerate(history):
@@ -252,17 +257,127 @@ def test_after_a_sweep_the_ledger_is_the_bucket_whatever_was_lost_or_comes_late(
             events.append(event(name, content, seconds))
     told = data.draw(st.permutations(events))
     before = data.draw(st.integers(0, len(told)))
-    ledger.record(told[:before])
+    ledger.record(told[:before], TEXTS)
     swept(bucket, ledger)
     assert live(ledger) == contents(bucket)
     late = data.draw(st.integers(0, len(told) - before))
-    ledger.record(told[before : before + late])
-    # Late news of what the ledger knows changes nothing. An object that came and went before the sweep, and of which
-    # nothing was told until after it, counts as there until its deletion is told or the next sweep looks.
-    surplus = live(ledger).keys() - contents(bucket).keys()
-    assert {key: etag for key, etag in live(ledger).items() if key not in surplus} == contents(bucket)
-    assert not surplus & {arrival.key for arrival in told[:before]}
-    ledger.record(told[before + late :])
+    ledger.record(told[before : before + late], TEXTS)
+    assert live(ledger) == contents(bucket)
+    ledger.record(told, TEXTS)
+    assert live(ledger) == contents(bucket)
     swept(bucket, ledger)
     assert live(ledger) == contents(bucket)
     assert sum(s.objects for s in ledger.partition_states([SOURCE], only_dirty=False)) == len(bucket.objects)
+
+
+def test_late_news_of_what_came_and_went_before_a_sweep_bring_nothing_back(ledger: Ledger) -> None:
+    bucket = Bucket()
+    swept(bucket, ledger)
+    just_now = (bucket.now - NOON).total_seconds()
+    assert ledger.record([event("a", seconds=5)], TEXTS) == Recorded(stale=1)
+    assert ledger.record([event("a", seconds=just_now)], TEXTS) == Recorded(added=1)
+
+
+def test_a_mended_pattern_takes_late_news_of_what_was_a_dead_letter_before(ledger: Ledger) -> None:
+    key = "flights/dt=2013-01-01/a.txt"
+    bucket = Bucket()
+    bucket.put(key)
+    swept(bucket, ledger)
+    mended = replace(FLIGHTS, patterns=(*FLIGHTS.patterns, KeyPattern.parse("flights/dt={partition}/*.txt", DAYS)))
+    texts = Matcher([mended, AIRLINES]).texts
+    assert ledger.record([event("a", seconds=5, key=key)], texts) == Recorded(added=1)
+
+
+def test_a_source_that_no_other_claims_keys_of_any_more_takes_late_news(ledger: Ledger) -> None:
+    class Other:
+        source_id = "flights/all"
+        patterns = (KeyPattern.parse("flights/**"),)
+        marker = None
+
+    bucket = Bucket()
+    bucket.put(key_of("a"))
+    result = sweep(cast("S3Client", bucket), "raw", [FLIGHTS, Other()], ledger, location="flights")
+    assert (result.unexpected, live(ledger)) == (1, {})
+    assert ledger.record([event("a")], TEXTS) == Recorded(added=1)
+
+
+def test_a_sweep_of_one_partition_says_nothing_of_others(ledger: Ledger) -> None:
+    swept(Bucket(), ledger, partitions=["2013-01-02"])
+    late = [event("a", day="2013-01-01"), event("a", day="2013-01-02")]
+    assert ledger.record(late, TEXTS) == Recorded(added=1, stale=1)
+
+
+def test_a_listing_that_broke_off_says_what_it_saw_and_no_more(ledger: Ledger) -> None:
+    bucket = Bucket(page_keys=2)
+    for name in "bdfh":
+        bucket.put(key_of(name))
+    bucket.fails_on_call = 3  # the second page of the flights
+    with pytest.raises(Throttled):
+        swept(bucket, ledger)
+    assert ledger.record([event("c"), event("e")], TEXTS) == Recorded(added=1, stale=1)
+    assert set(live(ledger)) == {key_of(name) for name in "bde"}
+
+
+def test_news_that_come_between_the_pages_of_a_sweep_are_not_lost_and_bring_nothing_back(ledger: Ledger) -> None:
+    class Busy(Bucket):
+        def list_objects_v2(self, **request: Any) -> dict[str, Any]:
+            answer = super().list_objects_v2(**request)
+            if request["Prefix"].startswith("flights"):
+                # Late news, told while the answer is on its way: of what is there, and of what came and went.
+                ledger.record([event(name) for name in "abcdefgh"], TEXTS)
+            return answer
+
+    bucket = Busy(page_keys=2)
+    for name in "bdfh":
+        bucket.put(key_of(name))
+    swept(bucket, ledger)
+    assert live(ledger) == contents(bucket)
+
+
+def test_a_sweep_of_everything_covers_the_sweeps_of_its_partitions(ledger: Ledger, empty_ledger_url: str) -> None:
+    bucket = Bucket()
+    swept(bucket, ledger, partitions=["2013-01-01", "2013-01-02"])
+    bucket.now += dt.timedelta(minutes=1)
+    swept(bucket, ledger)
+    with transaction(engine(empty_ledger_url)) as connection:
+        rows = connection.execute(text("SELECT prefix, is_complete FROM arrival_listing ORDER BY 1")).all()
+    assert [tuple(row) for row in rows] == [("airlines/", True), ("flights/dt=", True)]
+
+
+def test_an_older_sweep_that_ends_later_takes_nothing_back(ledger: Ledger) -> None:
+    older, newer = Bucket(), Bucket()
+    newer.now += dt.timedelta(minutes=5)
+    swept(newer, ledger)
+    swept(older, ledger)
+    assert ledger.record([event("a", seconds=3600 + 60)], TEXTS) == Recorded(stale=1)
+
+
+def test_a_prefix_that_lost_more_objects_than_a_transaction_holds_is_taken_over(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "BATCH_ROWS", 3)
+    ledger.record([event(f"{n:02}") for n in range(20)])
+    bucket = Bucket(page_keys=4)
+    for n in (0, 3, 4, 7, 25):
+        bucket.put(key_of(f"{n:02}"))
+    assert swept(bucket, ledger) == SweepResult(listed=5, added=1, removed=16)
+    assert live(ledger) == contents(bucket)
+    assert swept(bucket, ledger) == SweepResult(listed=5)
+
+
+def test_a_sweep_lists_at_a_bounded_rate(ledger: Ledger) -> None:
+    bucket = Bucket(page_keys=1)
+    for n in range(10):
+        bucket.put(key_of(str(n)))
+    now, waited = 100.0, []
+
+    def pause(seconds: float) -> None:
+        nonlocal now
+        waited.append(seconds)
+        now += seconds
+
+    swept(bucket, ledger, requests_per_second=4, clock=lambda: now, pause=pause)
+    assert bucket.calls == 11
+    assert waited == [0.25] * 10
+    swept(bucket, ledger, requests_per_second=None, clock=lambda: now, pause=pause)
+    assert len(waited) == 10

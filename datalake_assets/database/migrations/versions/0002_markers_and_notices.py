@@ -18,10 +18,13 @@ def upgrade() -> None:
             bucket      text NOT NULL,
             prefix      text COLLATE "C" NOT NULL,
             source_id   text NOT NULL,
+            is_complete boolean NOT NULL,
             pattern     text NOT NULL,
             listed_at   timestamptz NOT NULL,
+            upto        text COLLATE "C",
+            listed_seq  bigint NOT NULL,
             recorded_at timestamptz NOT NULL DEFAULT now(),
-            PRIMARY KEY (bucket, prefix, source_id)
+            PRIMARY KEY (bucket, prefix, source_id, is_complete)
         )""")
     op.execute("""
         CREATE TABLE arrival_notice (
