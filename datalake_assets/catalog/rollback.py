@@ -71,6 +71,7 @@ def rollback(
         restored_from=old_id,
         reason=reason,
         checks=old.checks,
+        reasons=old.reasons,
     )
     switch = publish_partitions(table, [manifest])[partition]
     if switch.error:
