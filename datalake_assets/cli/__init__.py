@@ -19,6 +19,9 @@ _COMMANDS = {
     "status": ("datalake_assets.cli.status", "status", "Lake and warehouse side by side."),
     "sweep": ("datalake_assets.cli.sweep", "sweep", "Find raw files that no message announced."),
     "load": ("datalake_assets.cli.load", "load", "Load into the warehouse what it lacks."),
+    "versions": ("datalake_assets.cli.versions", "versions", "The versions of a table's partitions."),
+    "rollback": ("datalake_assets.cli.rollback", "rollback", "Put an older version of a partition back."),
+    "vacuum": ("datalake_assets.cli.vacuum", "vacuum", "Remove versions that nobody can refer to any more."),
     "validate": ("datalake_assets.cli.validate", "validate", "Check every pipeline's YAML; all mistakes at once."),
     "dbt-manifest": ("datalake_assets.cli.dbt_manifest", "dbt_manifest", "Prepare the dbt project's manifest."),
 }

@@ -1,6 +1,7 @@
 """Dagster's instance for commands that tell it what they did."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
 HOME_VARIABLE = "DAGSTER_HOME"
+_MISSING = re.compile(r'environment variable "(\w+)" which is not set')
 _TODO = 'For the sandbox, `eval "$(datalake sandbox env)"` sets it'
 
 
@@ -52,13 +54,10 @@ def _require_database() -> None:
 def _explained() -> Iterator[None]:
     """Turn what Dagster raises for a setting that is missing into one line."""
     import dagster as dg
-    from dagster._config import PostProcessingError
 
     try:
         yield
-    except (dg.DagsterInvalidConfigError, PostProcessingError) as error:
-        raise ConfigurationError(
-            f"dagster.yaml asks for what the environment does not have: {' '.join(str(error).split())[:300]}",
-            where=HOME_VARIABLE,
-            todo=_TODO,
-        ) from error
+    except dg.DagsterInvalidConfigError as error:
+        missing = sorted(set(_MISSING.findall(str(error))))
+        told = f"{', '.join(missing)} not set" if missing else " ".join(error.errors[0].message.split())
+        raise ConfigurationError(f"dagster.yaml cannot be used: {told}", where=HOME_VARIABLE, todo=_TODO) from error

@@ -51,7 +51,9 @@ def follow_all(declared: DeclaredPipeline, *, run_id: str, report: Report) -> st
     loaded = [outcome for outcome in outcomes if isinstance(outcome, Loaded)]
     if failed:
         raise one_error(declared, failed, tried=len(outcomes))
-    return f"{len(loaded)} partitions loaded, {sum(each.rows for each in loaded)} rows" if loaded else "nothing to load"
+    if not loaded:
+        return "nothing to load"
+    return f"{sum(each.rows for each in loaded)} rows loaded of {', '.join(each.partition or 'all' for each in loaded)}"
 
 
 def one_error(declared: DeclaredPipeline, failed: Sequence[Failed], *, tried: int) -> Exception:

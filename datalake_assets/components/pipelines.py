@@ -90,9 +90,7 @@ def find_pipelines(names: Sequence[str], folder: Path = LOCATIONS_FOLDER) -> lis
         return list(declared.values())
     for name in names:
         if name not in declared:
-            raise ConfigurationError(
-                f"there is no pipeline {name!r}", expected=nearest(name, list(declared), what="location/pipeline")
-            )
+            raise _unknown(f"there is no pipeline {name!r}", name, list(declared))
     return [declared[name] for name in dict.fromkeys(names)]
 
 
@@ -110,9 +108,7 @@ def find_locations(names: Sequence[str], folder: Path = LOCATIONS_FOLDER) -> lis
     known = sorted({each.location for each in declared_pipelines(folder)})
     for name in names:
         if name not in known:
-            raise ConfigurationError(
-                f"there is no location {name!r} with a pipeline", expected=nearest(name, known, what="location")
-            )
+            raise _unknown(f"there is no location {name!r} with a pipeline", name, known)
     return list(dict.fromkeys(names)) or known
 
 
@@ -132,9 +128,9 @@ def require_partition(locations: Sequence[str], partitions: Sequence[str], folde
             raise ConfigurationError(f"no pipeline of {', '.join(locations)} has such a partition: {reason}")
 
 
-def nearest(wrong: str, known: Sequence[str], *, what: str) -> str:
-    """What was probably meant, or all there is: the end of an error message."""
+def _unknown(found: str, wrong: str, known: Sequence[str]) -> ConfigurationError:
+    """An error that names what was probably meant, or all there is."""
     by_part = {part: name for name in reversed(known) for part in (name, name.rpartition("/")[2])}
     if close := difflib.get_close_matches(wrong, list(by_part), n=1):
-        return f"{what}; did you mean {by_part[close[0]]}?"
-    return f"{what}, one of " + (", ".join(known) or "none: nothing is declared")
+        return ConfigurationError(found, todo=f"Did you mean {by_part[close[0]]}?")
+    return ConfigurationError(found, expected="one of " + ", ".join(known) if known else None)

@@ -23,7 +23,7 @@ def test_names_are_kept_in_the_order_in_which_they_were_typed_and_once() -> None
     [("flights/wether", "flights/weather"), ("weather", "flights/weather"), ("flights", "flights/flights")],
 )
 def test_the_nearest_name_is_suggested(typed: str, meant: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"no pipeline '{typed}'.*did you mean {meant}"):
+    with pytest.raises(ConfigurationError, match=f"no pipeline '{typed}'.*Did you mean {meant}"):
         find_pipeline(typed)
 
 
@@ -52,7 +52,7 @@ def test_a_table_without_partitions_takes_none() -> None:
 
 def test_only_locations_with_pipelines_can_be_swept() -> None:
     assert find_locations([]) == ["flights"]
-    with pytest.raises(ConfigurationError, match=r"no location 'flihgts'.*did you mean flights"):
+    with pytest.raises(ConfigurationError, match=r"no location 'flihgts'.*Did you mean flights"):
         find_locations(["flihgts"])
 
 
