@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     "--rate",
     type=click.FloatRange(0, min_open=True),
     metavar="N",
+    default=20.0,
+    show_default=True,
     help="At most N list requests a second; each shows a thousand objects.",
 )
 @json_option
 def sweep(
-    locations: tuple[str, ...], partitions: tuple[str, ...], recent_days: int | None, rate: float | None, as_json: bool
+    locations: tuple[str, ...], partitions: tuple[str, ...], recent_days: int | None, rate: float, as_json: bool
 ) -> None:
     """Find files that no message announced, in every LOCATION or in some; their runs then start by themselves.
 

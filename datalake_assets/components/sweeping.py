@@ -5,18 +5,16 @@ arrival sensor then starts the runs.
 """
 
 import datetime as dt
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
+from datalake_assets.arrivals.sweep import REQUESTS_PER_SECOND
 from datalake_assets.components.pipelines import DeclaredPipeline, declared_pipelines
 from datalake_assets.names import UNPARTITIONED
 from datalake_assets.project import LOCATIONS_FOLDER
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
     from datalake_assets.arrivals.ledger import Ledger
     from datalake_assets.arrivals.sweep import SweepResult
 
@@ -27,14 +25,15 @@ def sweep_location(
     *,
     partitions: Sequence[str] | None = None,
     recent_days: int | None = None,
-    requests_per_second: float | None = None,
+    requests_per_second: float | None = REQUESTS_PER_SECOND,
 ) -> "SweepResult":
     """Compare the location's raw bucket with the ledger and correct the ledger.
 
     Args:
         partitions: only these, and no tables without partitions; all by default.
         recent_days: only what `recent_partitions` names.
-        requests_per_second: at most so many list requests, each of which shows up to a thousand objects.
+        requests_per_second: at most so many list requests, each of which shows up to a thousand objects; None for as
+            many as S3 answers.
 
     Raises:
         Unavailable, Throttled, AccessDenied: the listing is not complete; the next sweep starts anew.
@@ -48,14 +47,14 @@ def sweep_location(
     ledger = Ledger()
     if partitions is None and recent_days is not None:
         partitions = recent_partitions(declared, ledger, recent_days)
-    s3 = account.client("s3")
     return sweep(
-        paced(s3, requests_per_second) if requests_per_second else s3,
+        account.client("s3"),
         account.account.raw_bucket,
         [each.source for each in declared],
         ledger,
         location=location,
         partitions=partitions,
+        requests_per_second=requests_per_second,
     )
 
 
@@ -71,38 +70,6 @@ def recent_partitions(declared: Sequence[DeclaredPipeline], ledger: "Ledger", da
     lately = {state.partition for state in states if state.is_dirty or state.last_changed_at >= since}
     today = now.astimezone(dt.UTC).date()
     return sorted({UNPARTITIONED, *(str(today - dt.timedelta(days=n)) for n in range(days + 1)), *lately})
-
-
-class _Paced:
-    """An S3 client that lists at a bounded rate; everything else is the client's."""
-
-    def __init__(
-        self, s3: "S3Client", per_second: float, clock: Callable[[], float], sleep: Callable[[float], None]
-    ) -> None:
-        self._s3 = s3
-        self._seconds = 1 / per_second
-        self._clock, self._sleep = clock, sleep
-        self._next_at = clock()
-
-    def list_objects_v2(self, **arguments: Any) -> Any:
-        if (wait := self._next_at - self._clock()) > 0:
-            self._sleep(wait)
-        self._next_at = max(self._next_at, self._clock()) + self._seconds
-        return self._s3.list_objects_v2(**arguments)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._s3, name)
-
-
-def paced(
-    s3: "S3Client",
-    requests_per_second: float,
-    *,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> "S3Client":
-    """The same client, which lists at most so often a second: a sweep of everything must not starve the runs."""
-    return cast("S3Client", _Paced(s3, requests_per_second, clock, sleep))
 
 
 def told(result: "SweepResult") -> str:

@@ -1,11 +1,11 @@
-"""Sweeps: which partitions are recent, and how often a bucket is listed."""
+"""Sweeps: which partitions are recent."""
 
 import datetime as dt
 from types import SimpleNamespace
 from typing import Any
 
 from datalake_assets.components.pipelines import find_pipelines
-from datalake_assets.components.sweeping import paced, recent_partitions
+from datalake_assets.components.sweeping import recent_partitions
 from datalake_assets.names import UNPARTITIONED
 
 NOW = dt.datetime(2026, 3, 2, 0, 30, tzinfo=dt.UTC)
@@ -48,33 +48,3 @@ def test_an_old_day_that_changed_lately_or_waits_for_its_run_is_recent() -> None
 
 def test_an_empty_ledger_still_has_recent_days() -> None:
     assert len(recent(FakeLedger(), days=1)) == 3
-
-
-class Clock:
-    """Time that passes only while somebody sleeps or works."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        assert seconds > 0
-        self.now += seconds
-
-
-def test_list_requests_keep_their_distance_and_other_requests_do_not_wait() -> None:
-    clock = Clock()
-    at: list[float] = []
-    s3: Any = SimpleNamespace(list_objects_v2=lambda **_: at.append(clock.now), head_object=lambda **_: "head")
-    slow = paced(s3, 4, clock=clock, sleep=clock.sleep)
-    for _ in range(5):
-        slow.list_objects_v2(Bucket="b")
-    assert at == [100.0, 100.25, 100.5, 100.75, 101.0]
-    clock.now = 200.0  # a page that took long to compare: no burst makes up for it
-    slow.list_objects_v2(Bucket="b")
-    slow.list_objects_v2(Bucket="b")
-    assert at[-2:] == [200.0, 200.25]
-    assert slow.head_object(Bucket="b", Key="k") == "head"  # type: ignore[comparison-overlap]
-    assert clock.now == 200.25

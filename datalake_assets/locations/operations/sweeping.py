@@ -8,7 +8,7 @@ from datalake_assets.components.pipelines import find_locations
 from datalake_assets.components.upkeep import Unit, Upkeep, build_upkeep
 
 RECENT_DAYS = 3
-# Of list requests: a thousand objects each. S3 takes thousands of them a second, and charges for each.
+# Of list requests, a thousand objects each: a sweep is in no hurry and leaves the bucket to the runs.
 REQUESTS_PER_SECOND = 10.0
 
 
