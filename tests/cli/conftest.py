@@ -1,0 +1,59 @@
+"""The flights account and Dagster's real storage on the shared sandbox, and the command as a person calls it."""
+
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from click.testing import CliRunner, Result
+
+from datalake_assets.cli import main
+from datalake_assets.cli.dagster_processes import make_home
+from datalake_assets.sandbox.sandbox import Sandbox
+from tests.integration.user import Platform
+
+Datalake = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of Dagster with the project's own settings."""
+    return make_home(tmp_path_factory.mktemp("dagster"))
+
+
+@pytest.fixture(scope="module")
+def shared_platform(sandbox: Sandbox, home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """One for a module, with days that no other folder of tests uses."""
+    from datalake_assets.eventlog.storage import close_pools
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tempfile.tempdir", str(tmp_path_factory.mktemp("scratch")))
+        patch.setenv("DAGSTER_HOME", str(home))
+        with dg.DagsterInstance.from_config(str(home)) as instance:
+            made = Platform(sandbox, instance)
+            made._next_day = date(2013, 8, 1)
+            yield made
+            made.close()
+    close_pools()
+
+
+@pytest.fixture
+def platform(shared_platform: Platform, home: Path, monkeypatch: pytest.MonkeyPatch) -> Platform:
+    """The platform, and an environment that leads commands to it."""
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    shared_platform.drain()
+    return shared_platform
+
+
+@pytest.fixture
+def datalake() -> Datalake:
+    """Call the command in this process; `output` has what it printed, errors included."""
+
+    def call(*arguments: str, answer: str | None = None) -> Result:
+        result = CliRunner().invoke(main, list(arguments), input=answer)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return call
