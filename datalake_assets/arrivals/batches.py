@@ -14,9 +14,10 @@ STORM_FACTOR = 3
 RUNS_OF_A_STORM = 10  # what would need more runs than this is a storm
 
 
-def run_size(waiting: int, max_partitions: int) -> int:
-    """How many partitions a run may take when so many are waiting."""
-    return min(STORM_FACTOR * max_partitions, max(max_partitions, -(-waiting // RUNS_OF_A_STORM)))
+def run_size(waiting: int, max_partitions: int, *, is_busy: bool = False) -> int:
+    """How many partitions a run may take when so many are waiting; the most in a pipeline that had many runs lately."""
+    most = STORM_FACTOR * max_partitions
+    return most if is_busy else min(most, max(max_partitions, -(-waiting // RUNS_OF_A_STORM)))
 
 
 def batches(partitions: Sequence[str], kind: PartitionKind, size: int, slots: int) -> list[list[str]]:

@@ -264,7 +264,7 @@ class _Source:
         elif (until := self._company_until(recent_runs)) is not None:
             self._wait(self._candidates, f"{recent_runs} runs of its pipeline within an hour: it shares one", until)
         else:
-            runs = self._batched(slots)
+            runs = self._batched(slots, is_busy=recent_runs >= BUSY_RUNS_PER_HOUR)
             # Who waits longest comes first.
             runs.sort(key=lambda run: (min(c.state.unpublished_since for c in run), run[0].state.partition))
             self.requests += sorted(map(_run, runs[:slots]), key=lambda run: (run.attempt, run.partitions))
@@ -277,7 +277,6 @@ class _Source:
         candidates, rules = self._candidates, self._rules
         if (
             recent_runs < BUSY_RUNS_PER_HOUR
-            or len(candidates) >= rules.max_partitions_per_run
             or any(candidate.is_overdue for candidate in candidates)
             or not has_ranges([candidate.state.partition for candidate in candidates], rules.partitions)
         ):
@@ -286,8 +285,8 @@ class _Source:
         until = min(candidate.since for candidate in candidates) + dt.timedelta(seconds=seconds)
         return until if self._now < until else None
 
-    def _batched(self, slots: int) -> list[list[_Candidate]]:
-        size = run_size(len(self._candidates), self._rules.max_partitions_per_run)
+    def _batched(self, slots: int, *, is_busy: bool) -> list[list[_Candidate]]:
+        size = run_size(len(self._candidates), self._rules.max_partitions_per_run, is_busy=is_busy)
         by_attempt: dict[int, dict[str, _Candidate]] = defaultdict(dict)
         for candidate in self._candidates:
             by_attempt[candidate.attempt][candidate.state.partition] = candidate

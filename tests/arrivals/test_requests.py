@@ -1,20 +1,21 @@
 import datetime as dt
 from dataclasses import dataclass, field, replace
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from datalake_assets.arrivals.conditions import SourceRules
+from datalake_assets.arrivals.conditions import RunConditions, SourceRules
 from datalake_assets.arrivals.partition_state import PartitionState
 from datalake_assets.arrivals.partitions import Daily, Unpartitioned
 from datalake_assets.arrivals.requests import (
+    BUSY_RUNS_PER_HOUR,
     LOST_AFTER_SECONDS,
     MAX_ATTEMPTS,
     RETRY_AFTER_SECONDS,
     Decision,
     PartitionsRun,
+    Recent,
     RunState,
     runs_to_request,
 )
@@ -110,6 +111,124 @@ def test_a_lost_request_is_repeated_under_the_same_key() -> None:
     assert [r.run_key for r in again.requests if r.partitions == run.partitions] == [run.run_key]
 
 
+def test_a_lost_request_keeps_its_key_although_its_partition_changed_meanwhile() -> None:
+    """The first request may still be on its way: under another key it would start a second run at the same time."""
+    (run,) = decide(state("2013-01-01"), state("2013-01-02")).requests
+    asked = [
+        replace(s, requested_seq=s.changed_seq, requested_at=at(3600), run_key=run.run_key, attempts=1, changed_seq=9)
+        for s in run.states
+    ]
+    (again,) = decide(*asked, now=at(3600 + LOST_AFTER_SECONDS)).requests
+    assert (again.run_key, again.partitions, again.reason) == (
+        run.run_key,
+        run.partitions,
+        "the first request was lost",
+    )
+    # Once the run is known and over, what changed after its request is a new run.
+    (new,) = decide(*asked, runs={run.run_key: RunState.SUCCEEDED}, now=at(4000)).requests
+    assert new.run_key != run.run_key
+
+
+def test_a_request_that_was_followed_by_a_publication_is_not_waited_for() -> None:
+    one = replace(requested(state(), seconds=100), changed_seq=9, published_version="v", published_at=at(200))
+    (again,) = decide(one).requests
+    assert (again.run_key != "key", again.reason) == (True, "changed files")
+
+
+def test_a_pipeline_has_at_most_so_many_runs_at_once_and_the_rest_waits_with_the_reason() -> None:
+    flying = [requested(state(f"2013-02-{n:02}")) for n in (1, 2)]
+    flying = [replace(s, run_key=f"key {n}") for n, s in enumerate(flying)]
+    ready = [state(f"2013-01-{n:02}") for n in range(1, 8)]
+    decision = decide(*flying, *ready, runs=dict.fromkeys(("key 0", "key 1"), RunState.IN_FLIGHT))
+    assert [r.partitions for r in decision.requests] == [
+        ("2013-01-01", "2013-01-02", "2013-01-03"), ("2013-01-04", "2013-01-05", "2013-01-06")
+    ]  # fmt: skip
+    (last,) = [w for w in decision.waiting if w.partition == "2013-01-07"]
+    assert "2 runs of its pipeline are requested or in flight, 4 may be (max_concurrent_runs)" in last.reason
+
+
+def test_days_with_gaps_share_runs_only_when_there_would_be_too_many() -> None:
+    few = decide(*(state(f"2013-01-{n:02}") for n in (1, 3, 5, 7)))
+    assert [len(r.partitions) for r in few.requests] == [1, 1, 1, 1]
+    many = decide(*(state(f"2013-01-{n:02}") for n in (1, 3, 5, 7, 9)))
+    assert [r.partitions for r in many.requests] == [
+        ("2013-01-01", "2013-01-03", "2013-01-05"), ("2013-01-07", "2013-01-09")
+    ]  # fmt: skip
+
+
+def test_who_waits_longest_comes_first() -> None:
+    days = [f"2013-01-{n:02}" for n in range(1, 31, 2)]
+    states = [state(each, first_changed_at=at(-n)) for n, each in enumerate(days)]
+    decision = decide(*states)
+    assert len(decision.requests) == 4
+    assert {w.partition for w in decision.waiting} == set(days[:3])
+
+
+def test_partitions_of_a_busy_pipeline_wait_for_each_other_but_not_for_long() -> None:
+    recent = Recent({SOURCE: BUSY_RUNS_PER_HOUR}, {})
+    one = state(last_changed_at=at(0))
+    until = at(10 + 10 * BUSY_RUNS_PER_HOUR)
+    early = runs_to_request([one], {}, until - dt.timedelta(seconds=1), RULES, recent)
+    assert only_reason(early) == "8 runs of its pipeline within an hour: it shares one"
+    assert early.waiting[0].until == until
+    assert len(runs_to_request([one], {}, until, RULES, recent).requests) == 1
+    quiet = Recent({SOURCE: BUSY_RUNS_PER_HOUR - 1}, {})
+    assert len(runs_to_request([one], {}, at(10), RULES, quiet).requests) == 1
+
+
+def test_a_partition_that_ran_too_often_within_an_hour_is_throttled_and_says_so_once() -> None:
+    rules = {SOURCE: SourceRules(10, Daily(dt.date(2013, 1, 1)), conditions=RunConditions(max_runs_per_hour=2))}
+    one = replace(
+        requested(state(published_version="v", published_at=at(2000)), seconds=1900),
+        recent_requests=(at(-1500), at(600), at(1900)), changed_seq=9, first_changed_at=at(2100),
+        last_changed_at=at(2100),
+    )  # fmt: skip
+    held = runs_to_request([one], {}, at(2200), rules)
+    assert held.requests == ()
+    assert held.waiting[0].until == at(600 + 3600)
+    assert "2 runs within an hour, 2 are allowed (max_runs_per_hour)" in str(held.waiting[0])
+    (notice,) = held.notices
+    assert (notice.location, notice.kind, notice.partition) == ("flights", "throttled", "2013-01-01")
+    later = runs_to_request([replace(one, changed_seq=10)], {}, at(2300), rules)
+    assert later.notices[0].dedup_key == notice.dedup_key
+    assert len(runs_to_request([one], {}, at(600 + 3600), rules).requests) == 1
+
+
+LATE = replace(
+    state(published_version="v", published_at=at(-900)), first_changed_at=NOON, last_changed_at=NOON
+)  # of 2013, and 2026 now
+
+
+def test_late_files_rerun_their_partition_with_their_reason_and_tell_people_once() -> None:
+    rules = {SOURCE: SourceRules(10, Daily(), conditions=RunConditions(late_after_seconds=86_400))}
+    decision = runs_to_request([LATE], {}, at(10), rules)
+    (request,), (notice,) = decision.requests, decision.notices
+    assert request.reason == "late files: changed at 2026-01-05 12:00 UTC, late from 2013-01-03 00:00 UTC on"
+    assert (notice.kind, notice.reason) == ("late", request.reason)
+    assert runs_to_request([LATE], {}, at(20), rules).notices == (notice,)
+    assert runs_to_request([replace(LATE, changed_seq=8)], {}, at(20), rules).notices != (notice,)
+
+
+def test_late_files_may_wait_for_a_person() -> None:
+    words = RunConditions(late_after_seconds=86_400, reruns_late_files=False)
+    rules = {SOURCE: SourceRules(10, Daily(), conditions=words)}
+    decision = runs_to_request([LATE], {}, at(10), rules)
+    assert "materialize it to take them" in only_reason(decision)
+    assert len(decision.notices) == 1
+    assert runs_to_request([state()], {}, at(10), rules).requests != ()  # its first files are not late
+
+
+def test_what_waits_says_for_what_and_until_when() -> None:
+    (waiting,) = decide(state(), now=at(9)).waiting
+    assert str(waiting) == ("flights/flights 2013-01-01 waits: it changed a moment ago, until 2026-01-05 12:00:10 UTC")
+    (ahead,) = decide(state("2026-01-05")).waiting
+    assert ahead.until == dt.datetime(2026, 1, 6, tzinfo=dt.UTC)
+
+
+def test_a_run_whose_state_could_not_be_asked_keeps_its_partition_waiting() -> None:
+    assert "no time to ask" in only_reason(decide(requested(state()), runs={"key": RunState.UNKNOWN}))
+
+
 def test_a_change_after_a_finished_run_is_requested_with_a_new_key() -> None:
     (first,) = decide(state()).requests
     changed = replace(requested(state()), changed_seq=8, run_key=first.run_key)
@@ -168,13 +287,6 @@ def test_every_dirty_partition_is_requested_once_or_waits_with_a_reason(
         if run.reason != "the first request was lost":
             assert len(run.states) <= 3
     assert runs_to_request(list(reversed(states)), runs, now, RULES) == decision
-
-
-@pytest.mark.parametrize("days", [1_000])
-def test_a_thousand_settled_days_cost_few_runs(days: int) -> None:
-    rules = {SOURCE: SourceRules(10, Daily(dt.date(2013, 1, 1)))}
-    states = [state((dt.date(2013, 1, 1) + dt.timedelta(days=n)).isoformat()) for n in range(days)]
-    assert len(runs_to_request(states, {}, LATER, rules).requests) <= 33
 
 
 @dataclass
