@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import dagster as dg
 import pytest
@@ -11,6 +11,7 @@ from datalake_assets.accounts.secrets import warehouse_secret
 from datalake_assets.components import materialize
 from datalake_assets.sandbox.sandbox import Sandbox
 from datalake_assets.warehouse.connection import connect
+from tests.integration.gateway import Gateway
 from tests.integration.relay import Relay
 from tests.integration.user import Platform, forget
 
@@ -98,3 +99,27 @@ def aws_relay(platform: Platform, monkeypatch: pytest.MonkeyPatch, hasty_aws: No
     relay.close()
     monkeypatch.undo()
     forget()
+
+
+@pytest.fixture
+def before_retry(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
+    """Register what happens between the first attempt of a step and its first retry."""
+    actions: list[Callable[[], None]] = []
+
+    class Waits(tuple[int, ...]):
+        # Asked for the seconds to wait when an attempt has failed: the one place between two attempts.
+        def __getitem__(self, at: object) -> int:  # type: ignore[override]
+            while actions:
+                actions.pop()()
+            return 0
+
+    monkeypatch.setattr(materialize, "RETRY_SECONDS", Waits())
+    return actions.append
+
+
+@pytest.fixture
+def gateway(platform: Platform) -> Iterator[Gateway]:
+    found = Gateway(platform)
+    yield found
+    if not found.is_running:
+        found.start()

@@ -4,9 +4,16 @@ import contextlib
 import select
 import socket
 import threading
+from collections.abc import Callable
+from typing import Literal
 
 CHUNK_BYTES = 65_536
 LOCALHOST = "127.0.0.1"
+Moment = Literal["before", "answered", "running", "done"]
+"""When a request is met: before it is passed on; when its answer comes, which is lost; and for a statement, which is
+announced first and run by the client's next message: as that is passed on, or when the answer to that comes.
+"""
+PASSED_ON: dict[Moment, int] = {"before": 0, "answered": 1, "running": 2, "done": 3}
 
 
 class Relay:
@@ -22,7 +29,8 @@ class Relay:
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._listener: socket.socket | None = None
         self._trigger: tuple[bytes, int] | None = None
-        self._loses_answer = False
+        self._moment: Moment = "before"
+        self._action: Callable[[], object] = lambda: None
         self._threads: list[threading.Thread] = []
         self.port = 0
         self.mend()
@@ -45,7 +53,11 @@ class Relay:
 
         The last one never arrives; with `loses_answer` it does, and what is lost is the answer.
         """
-        self._trigger, self._loses_answer = (text, times), loses_answer
+        self.act_at(text, lambda: None, moment="answered" if loses_answer else "before", times=times)
+
+    def act_at(self, text: bytes, action: Callable[[], object], *, moment: Moment, times: int = 1) -> None:
+        """Call `action` and cut, at this moment of the request with which a client has sent `text` that many times."""
+        self._trigger, self._moment, self._action = (text, times), moment, action
 
     def mend(self) -> None:
         listener = socket.create_server((LOCALHOST, self.port), reuse_port=False)
@@ -88,16 +100,21 @@ class Relay:
             self._start(self._pump, client, server)
 
     def _pump(self, client: socket.socket, server: socket.socket) -> None:
-        is_doomed = False
+        left: int | None = None  # messages to pass on before the end, once it is near
         try:
             while True:
                 for side in select.select([client, server], [], [])[0]:
                     data = side.recv(CHUNK_BYTES)
                     if not data:
                         return
-                    if side is client and self._is_triggered(data):
-                        is_doomed = True
-                    if is_doomed and (side is server or not self._loses_answer):
+                    if left is None and side is client and self._is_triggered(data):
+                        left = PASSED_ON[self._moment]
+                    elif left is not None:
+                        left -= 1
+                    if left == 0 and self._moment == "running":
+                        server.sendall(data)
+                    if left == 0:
+                        self._action()
                         self.cut()
                         return
                     (server if side is client else client).sendall(data)

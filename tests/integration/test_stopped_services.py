@@ -1,64 +1,15 @@
 """A warehouse, an S3 or a platform database that stops: what was done stays, the rest is done when it is back."""
 
-import os
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import psutil
 import pytest
 
 from datalake_assets.components import materialize
-from datalake_assets.sandbox.ports import is_listening
+from tests.integration.gateway import Gateway
 from tests.integration.relay import Relay
 from tests.integration.user import Platform, asset
 
 LAKE, WAREHOUSE = asset("lake", "flights"), asset("warehouse", "flights")
-
-
-@pytest.fixture
-def before_retry(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
-    """Register what happens between the first attempt of a step and its first retry."""
-    actions: list[Callable[[], None]] = []
-
-    class Waits(tuple[int, ...]):
-        # Asked for the seconds to wait when an attempt has failed: the one place between two attempts.
-        def __getitem__(self, at: object) -> int:  # type: ignore[override]
-            while actions:
-                actions.pop()()
-            return 0
-
-    monkeypatch.setattr(materialize, "RETRY_SECONDS", Waits())
-    return actions.append
-
-
-@pytest.fixture
-def gateway(platform: Platform) -> Iterator["Gateway"]:
-    found = Gateway(platform)
-    yield found
-    if not found.is_running:
-        found.start()
-
-
-class Gateway:
-    """The Redshift gateway's own process."""
-
-    def __init__(self, platform: Platform) -> None:
-        self._sandbox = platform.sandbox
-        self._port = platform.sandbox.ports["redshift"]
-
-    @property
-    def is_running(self) -> bool:
-        return is_listening(self._port)
-
-    def kill(self) -> None:
-        guard = self._sandbox._children["redshift"]
-        for process in psutil.Process(guard.pid).children():
-            os.kill(process.pid, signal.SIGKILL)
-        self._sandbox.supervisor.stop_child(guard)
-
-    def start(self) -> None:
-        child = self._sandbox._start_gateway()
-        self._sandbox.supervisor.wait_ready(child, lambda: self.is_running)
 
 
 def land(platform: Platform, count: int) -> list[str]:
