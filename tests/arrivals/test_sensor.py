@@ -1,4 +1,6 @@
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -6,11 +8,16 @@ import pytest
 
 from datalake_assets.accounts import registry, sessions, settings
 from datalake_assets.arrivals import sensor as sensor_module
+from datalake_assets.arrivals.conditions import RunConditions
 from datalake_assets.arrivals.dead_letters import dead_letters_after
 from datalake_assets.arrivals.ledger import Ledger
 from datalake_assets.arrivals.listing import list_partition
+from datalake_assets.arrivals.notices import notices_after
+from datalake_assets.arrivals.pattern import KeyPattern
 from datalake_assets.arrivals.requests import RunState
+from datalake_assets.arrivals.run_tags import requested_partitions
 from datalake_assets.arrivals.sensor import build_arrival_sensor, run_states
+from datalake_assets.arrivals.sources import ArrivalSource
 from datalake_assets.errors import ConfigurationError
 from datalake_assets.names import UNPARTITIONED
 from tests.arrivals.builders import AIRLINES, FLIGHTS, SOURCES
@@ -32,6 +39,7 @@ class Platform:
         self.ledger = Ledger()
         self.seen: list[list[str]] = []
         self.fails = False
+        self.sources: Sequence[ArrivalSource] = SOURCES
         self.definitions = self._definitions()
         self.sensor = self.definitions.get_repository_def().get_sensor_def("flights_arrivals")
         self.cursor: str | None = None
@@ -45,11 +53,13 @@ class Platform:
             check_specs=[dg.AssetCheckSpec("quarantine", asset=FLIGHTS_KEY)],
         )
         def flights(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
-            self.seen.append(list(context.partition_keys))
+            partitions = requested_partitions(context.run.tags, context.partition_keys)
+            self.seen.append(partitions)
             if self.fails:
                 raise RuntimeError("the warehouse is down")
             begun = self.ledger.last_change()
-            for partition in context.partition_keys:
+            for partition in partitions:
+                context.log_event(dg.AssetMaterialization(FLIGHTS_KEY, partition=partition))
                 objects = list_partition(self.s3, self.bucket, FLIGHTS.patterns, partition)
                 self.ledger.mark_published(
                     FLIGHTS.source_id, partition, objects=objects, version=context.run_id, begun_seq=begun
@@ -62,7 +72,14 @@ class Platform:
             self.ledger.mark_published(AIRLINES.source_id, UNPARTITIONED, objects=objects, version="v")
 
         raw = dg.AssetSpec(RAW_KEY, partitions_def=DAILY)
-        return dg.Definitions(assets=[raw, flights, airlines], sensors=[build_arrival_sensor("flights", SOURCES)])
+        return dg.Definitions(assets=[raw, flights, airlines], sensors=[build_arrival_sensor("flights", self.sources)])
+
+    def declare(self, marker: str | None = None, **words: Any) -> None:
+        """Declare words of `trigger.arrivals` for the flights."""
+        pattern = KeyPattern.parse(marker, FLIGHTS.partitions, is_marker=True) if marker else None
+        self.sources = (replace(FLIGHTS, marker=pattern, conditions=RunConditions(**words)), AIRLINES)
+        self.definitions = self._definitions()
+        self.sensor = self.definitions.get_repository_def().get_sensor_def("flights_arrivals")
 
     def land(self, *keys: str, body: bytes = b"x") -> None:
         for key in keys:
@@ -146,6 +163,89 @@ def test_days_with_a_gap_become_one_run_for_each_stretch(platform: Platform) -> 
     for request in requests:
         platform.run(request)
     assert sorted(platform.seen) == [["2013-01-01", "2013-01-02"], ["2013-01-05"]]
+
+
+def test_days_with_many_gaps_share_runs_that_take_only_these_days(platform: Platform) -> None:
+    days = [f"2013-01-{n:02}" for n in range(1, 31, 2)]
+    platform.land(*(f"flights/dt={day}/a.csv.gz" for day in days))
+    (request,) = platform.tick().run_requests
+    assert request.tags["dagster/asset_partition_range_start"] == "2013-01-01"
+    assert request.tags["dagster/asset_partition_range_end"] == "2013-01-29"
+    assert json.loads(request.tags["datalake/partitions"]) == days
+    assert platform.run(request).success
+    assert platform.seen == [days]
+    assert {
+        state.partition for state in platform.ledger.partition_states([FLIGHTS.source_id], only_dirty=False)
+    } == set(days)
+    assert platform.ledger.partition_states([FLIGHTS.source_id]) == []
+    assert platform.tick().run_requests == []
+
+
+def test_a_late_file_is_noticed_once_and_runs_with_its_reason(platform: Platform) -> None:
+    platform.declare(late_after_seconds=86_400)
+    platform.land("flights/dt=2013-01-01/a.csv.gz")
+    platform.run(platform.tick().run_requests[0])
+    platform.land("flights/dt=2013-01-01/late.csv.gz")
+    (request,) = platform.tick().run_requests
+    assert request.tags["datalake/reason"].startswith("late files: changed at ")
+    platform.tick()
+    (notice,) = notices_after(0)
+    assert (notice.kind, notice.source_id, notice.partition) == ("late", "flights/flights", "2013-01-01")
+
+
+def test_a_partition_waits_for_its_declared_files(platform: Platform) -> None:
+    platform.declare(files=("a.csv.gz", "b-*.csv.gz"))
+    platform.land("flights/dt=2013-01-01/a.csv.gz")
+    waiting = platform.tick()
+    assert waiting.run_requests == []
+    assert "flights/flights 2013-01-01 waits: no file is there for b-*.csv.gz" in waiting.skip_message
+    platform.land("flights/dt=2013-01-01/b-7.csv.gz")
+    assert len(platform.tick().run_requests) == 1
+
+
+def test_a_partition_waits_for_its_marker(platform: Platform) -> None:
+    platform.declare(marker="flights/dt={partition}/_SUCCESS")
+    platform.land("flights/dt=2013-01-01/a.csv.gz")
+    assert "its marker is not there" in platform.tick().skip_message
+    platform.land("flights/dt=2013-01-01/_SUCCESS")
+    (request,) = platform.tick().run_requests
+    assert request.tags["datalake/objects"] == "1"
+
+
+def test_a_partition_that_ran_too_often_is_held_back_and_noticed_once(platform: Platform) -> None:
+    platform.declare(max_runs_per_hour=2)
+    for n in range(2):
+        platform.land("flights/dt=2013-01-01/a.csv.gz", body=b"%d" % n)
+        platform.run(platform.tick().run_requests[0])
+    for n in range(2, 4):
+        platform.land("flights/dt=2013-01-01/a.csv.gz", body=b"%d" % n)
+        held = platform.tick()
+        assert held.run_requests == []
+        assert "it is throttled: 2 runs within an hour" in held.skip_message
+    (notice,) = notices_after(0)
+    assert notice.kind == "throttled"
+
+
+def test_a_tick_without_time_left_asks_for_no_run_states_and_tells_of_few_partitions(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.land("flights/dt=2013-01-01/a.csv.gz")
+    (request,) = platform.tick().run_requests
+    platform.run(request)
+    platform.land(*(f"flights/dt=2013-01-0{n}/b.csv.gz" for n in range(1, 7)))
+    monkeypatch.setattr(sensor_module, "TICK_SECONDS", 0.0)
+    monkeypatch.setattr(sensor_module, "MIN_ANNOUNCED", 4)
+    short = platform.tick()
+    assert [r.tags["dagster/asset_partition_range_start"] for r in short.run_requests] == ["2013-01-02"]
+    assert len(short.asset_events) == 4
+
+
+def test_a_run_that_was_never_handed_to_the_queue_is_requested_again(platform: Platform) -> None:
+    @dg.job
+    def nothing() -> None: ...
+
+    platform.instance.create_run_for_job(nothing, tags={"dagster/run_key": "key"})
+    assert run_states(platform.instance, ["key"]) == {}
 
 
 def test_a_tick_tells_of_each_changed_partition_once_and_never_of_files(platform: Platform) -> None:
@@ -263,8 +363,6 @@ def test_the_newest_run_of_a_key_says_what_became_of_it() -> None:
 
 
 def test_sources_that_name_jobs_request_these_jobs(platform: Platform) -> None:
-    from dataclasses import replace
-
     @dg.asset(key=FLIGHTS_KEY, partitions_def=DAILY, backfill_policy=dg.BackfillPolicy.single_run())
     def flights() -> None: ...
 
