@@ -15,6 +15,8 @@ from tests.integration.user import Platform
 
 Datalake = Callable[..., Result]
 
+_next_days = [date(2013, 8, 1)]  # modules share the sandbox, so none starts again at the first day
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -32,8 +34,9 @@ def shared_platform(sandbox: Sandbox, home: Path, tmp_path_factory: pytest.TempP
         patch.setenv("DAGSTER_HOME", str(home))
         with dg.DagsterInstance.from_config(str(home)) as instance:
             made = Platform(sandbox, instance)
-            made._next_day = date(2013, 8, 1)
+            made._next_day = _next_days.pop()
             yield made
+            _next_days.append(made._next_day)
             made.close()
     close_pools()
 
