@@ -63,6 +63,8 @@ def test_the_check_alone_looks_at_what_is_published(platform: Platform) -> None:
     (check,) = run.checks
     assert check.passed
     assert (check.metadata["rows_in"].value, check.metadata["rows_quarantined"].value) == (200, 1)
+    (record,) = check.metadata["partitions"].records  # type: ignore[attr-defined]
+    assert "1 × distance_miles" in record.data["reasons"], "the manifest keeps why"
     assert platform.glue_location("flights", day) == location
     assert run.materialized(LAKE) == run.materialized(WAREHOUSE) == {}
 
