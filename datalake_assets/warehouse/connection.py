@@ -99,13 +99,13 @@ class WarehouseConnection:
         self.execute("BEGIN")
         try:
             yield
+            self.execute("COMMIT")  # it can lose against another transaction too
         except BaseException:
             try:
                 self.execute("ROLLBACK")
             except Unavailable:
                 log.debug("no rollback: %s has dropped the connection and the transaction with it", self.where)
             raise
-        self.execute("COMMIT")
 
     @contextmanager
     def _errors(self, sql: str) -> Iterator[None]:

@@ -109,13 +109,19 @@ def test_two_loads_of_one_partition_at_once_end_with_the_newer_version_once(
     assert any(not result.skipped for result in results)
 
 
+@pytest.mark.parametrize("statement", ["LOCK", "DELETE", "INSERT", "COMMIT"])
 def test_a_load_that_loses_against_another_transaction_is_tried_again_without_another_copy(
-    secret: WarehouseSecret, connection: WarehouseConnection, flights: WarehouseTable, published: Published
+    secret: WarehouseSecret,
+    connection: WarehouseConnection,
+    flights: WarehouseTable,
+    published: Published,
+    statement: str,
 ) -> None:
+    load(connection, flights, published(NEXT_DAY, "v1", []))  # the tables are there
     losing = iter([True, True, False])
 
     def lose(_: int, sql: str) -> None:
-        if sql.startswith("DELETE") and next(losing, False):
+        if sql.startswith(statement) and next(losing, False):
             raise ConcurrentChange("another transaction was in the way: 1023")
 
     with interrupted(secret) as own:
