@@ -17,42 +17,49 @@ if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
 
 SESSION_SECONDS = 3600  # the longest that a chained role may last
+QUICK_CONNECT_SECONDS, QUICK_READ_SECONDS, QUICK_ATTEMPTS = 3, 5, 2
 MAX_POOL_CONNECTIONS = 64  # as many as `settings.download_threads` allows
 
 
 class AccountSession:
     """Clients that act with one account's role.
 
-    Clients are made once per service and region and are safe to share between threads, as boto3 promises.
+    Clients are made once per service, region and patience, and are safe to share between threads, as boto3 promises.
     """
 
     def __init__(self, account: Account) -> None:
         self.account = account
-        self._clients: dict[tuple[str, str], Any] = {}
+        self._clients: dict[tuple[str, str, bool], Any] = {}
         self._lock = threading.RLock()
         self._boto: Any = None
 
     @overload
-    def client(self, service: Literal["s3"], region: str | None = None) -> "S3Client": ...
+    def client(self, service: Literal["s3"], region: str | None = None, *, quick: bool = False) -> "S3Client": ...
     @overload
-    def client(self, service: Literal["sqs"], region: str | None = None) -> "SQSClient": ...
+    def client(self, service: Literal["sqs"], region: str | None = None, *, quick: bool = False) -> "SQSClient": ...
     @overload
-    def client(self, service: Literal["sns"], region: str | None = None) -> "SNSClient": ...
+    def client(self, service: Literal["sns"], region: str | None = None, *, quick: bool = False) -> "SNSClient": ...
     @overload
-    def client(self, service: Literal["glue"], region: str | None = None) -> "GlueClient": ...
+    def client(self, service: Literal["glue"], region: str | None = None, *, quick: bool = False) -> "GlueClient": ...
     @overload
-    def client(self, service: Literal["sts"], region: str | None = None) -> "STSClient": ...
+    def client(self, service: Literal["sts"], region: str | None = None, *, quick: bool = False) -> "STSClient": ...
     @overload
-    def client(self, service: Literal["secretsmanager"], region: str | None = None) -> "SecretsManagerClient": ...
-    def client(self, service: str, region: str | None = None) -> Any:
-        """Return the client of a service in a region, the account's home region by default."""
+    def client(
+        self, service: Literal["secretsmanager"], region: str | None = None, *, quick: bool = False
+    ) -> "SecretsManagerClient": ...
+    def client(self, service: str, region: str | None = None, *, quick: bool = False) -> Any:
+        """Return the client of a service in a region, the account's home region by default.
+
+        Args:
+            quick: give up after a few seconds: for those who are asked again soon, such as a sensor's tick.
+        """
         where = region or self.account.region
         with self._lock:
-            if (service, where) not in self._clients:
-                self._clients[service, where] = self._session().client(
-                    service, region_name=where, config=client_config()
+            if (service, where, quick) not in self._clients:
+                self._clients[service, where, quick] = self._session().client(
+                    service, region_name=where, config=quick_config() if quick else client_config()
                 )
-            return self._clients[service, where]
+            return self._clients[service, where, quick]
 
     def _session(self) -> Any:
         if self._boto is None:
@@ -101,6 +108,19 @@ def client_config() -> Any:
         connect_timeout=5,
         read_timeout=60,
         max_pool_connections=MAX_POOL_CONNECTIONS,
+    )
+
+
+def quick_config() -> Any:
+    """For calls that are repeated by themselves a moment later: at most two attempts of a few seconds."""
+    from botocore.config import Config
+
+    return client_config().merge(
+        Config(
+            retries={"mode": "standard", "total_max_attempts": QUICK_ATTEMPTS},
+            connect_timeout=QUICK_CONNECT_SECONDS,
+            read_timeout=QUICK_READ_SECONDS,
+        )
     )
 
 

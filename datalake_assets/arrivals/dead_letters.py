@@ -11,7 +11,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from datalake_assets.database.engine import engine, transaction
+from datalake_assets.arrivals.deadline import bounded_transaction
+from datalake_assets.database.engine import engine
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -62,11 +63,12 @@ class DeadLetter:
 class DeadLetters:
     """The table of dead letters; safe to share between threads, raises what `database.transaction` raises."""
 
-    def __init__(self, database: "Engine | None" = None) -> None:
+    def __init__(self, database: "Engine | None" = None, *, statement_seconds: float | None = None) -> None:
         self._database = database
+        self._statement_seconds = statement_seconds
 
     def _transaction(self) -> "AbstractContextManager[Connection]":
-        return transaction(self._database if self._database is not None else engine())
+        return bounded_transaction(self._database if self._database is not None else engine(), self._statement_seconds)
 
     def record(self, letters: Iterable[Unexpected]) -> int:
         """Write these letters; return how many are new. One that was resolved and comes again is new again."""
@@ -148,6 +150,17 @@ class DeadLetters:
             "resolved_at IS NULL AND (CAST(:location AS text) IS NULL OR location = :location) ORDER BY id DESC",
             {"location": location, "limit": limit},
         )
+
+    def count(self, location: str) -> int:
+        """How many letters of a location are open."""
+        from sqlalchemy import text
+
+        with self._transaction() as connection:
+            found = connection.execute(
+                text("SELECT count(*) FROM arrival_dead_letter WHERE resolved_at IS NULL AND location = :location"),
+                {"location": location},
+            )
+            return int(found.scalar_one())
 
     def after(self, last_id: int, *, location: str | None = None, limit: int = 100) -> list[DeadLetter]:
         """Letters with a greater id, in its order: keep the last id, and each letter is told once."""

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from datalake_assets.arrivals.deadline import bounded_transaction
 from datalake_assets.arrivals.listed import ListedKeys, Listing, advance, complete, forget_before, listed_keys
 from datalake_assets.arrivals.order import Arrival, Outcome, judge
 from datalake_assets.arrivals.partition_state import PartitionState
@@ -27,7 +28,7 @@ from datalake_assets.arrivals.requested import remember, runs_of_the_last_hour
 from datalake_assets.arrivals.requests import PartitionsRun
 from datalake_assets.arrivals.sources import RawObject
 from datalake_assets.arrivals.states import SELECTED, Change, Place, known_states, lock_buckets, write
-from datalake_assets.database.engine import engine, transaction
+from datalake_assets.database.engine import engine
 from datalake_assets.failpoints import failpoint
 
 if TYPE_CHECKING:
@@ -79,13 +80,17 @@ class Ledger:
 
     Every method is one or more whole transactions and raises `Unavailable` when the database does not answer,
     `ConcurrentChange` when the call should be repeated.
+
+    Args:
+        statement_seconds: the most that a statement may take, or wait for others; then it fails with one of the two.
     """
 
-    def __init__(self, database: "Engine | None" = None) -> None:
+    def __init__(self, database: "Engine | None" = None, *, statement_seconds: float | None = None) -> None:
         self.database = database
+        self._statement_seconds = statement_seconds
 
     def _transaction(self) -> "AbstractContextManager[Connection]":
-        return transaction(self.database if self.database is not None else engine())
+        return bounded_transaction(self.database if self.database is not None else engine(), self._statement_seconds)
 
     def record(self, arrivals: Iterable[Arrival], patterns: Mapping[str, str] | None = None) -> Recorded:
         """Take over news about objects, in batches; repeating the call, or parts of it, changes nothing more.
@@ -182,6 +187,47 @@ class Ledger:
             if len(rows) < BATCH_ROWS:
                 return
             after = rows[-1].key
+
+    def swept(self, prefixes: Sequence[tuple[str, str]]) -> tuple[dt.datetime, dict[str, dt.datetime]]:
+        """The database's time, and when each source was last compared with the bucket as a whole.
+
+        Args:
+            prefixes: all (source, prefix) pairs of the sources; those with a prefix that never was are left out.
+        """
+        from sqlalchemy import text
+
+        with self._transaction() as connection:
+            now: dt.datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+            rows = connection.execute(
+                text("""
+                    SELECT source_id, min(last) FROM (
+                        SELECT u.source_id, u.prefix, max(l.recorded_at) AS last
+                        FROM unnest(CAST(:sources AS text[]), CAST(:prefixes AS text[])) AS u(source_id, prefix)
+                        LEFT JOIN arrival_listing l
+                            ON l.source_id = u.source_id AND l.is_complete AND starts_with(u.prefix, l.prefix)
+                        GROUP BY u.source_id, u.prefix
+                    ) AS each GROUP BY source_id HAVING bool_and(last IS NOT NULL)
+                """),
+                {"sources": [source for source, _ in prefixes], "prefixes": [prefix for _, prefix in prefixes]},
+            ).all()
+        return now, {row[0]: row[1] for row in rows}
+
+    def changed_lately(self, source_ids: Sequence[str], days: int, limit: int) -> list[str]:
+        """Partitions that changed within so many days or are dirty, the last changed first."""
+        from sqlalchemy import text
+
+        with self._transaction() as connection:
+            return list(
+                connection.execute(
+                    text("""
+                        SELECT partition FROM arrival_partition WHERE source_id = ANY(:sources) AND (
+                            last_changed_at > clock_timestamp() - make_interval(days => :days)
+                            OR changed_seq > published_seq)
+                        GROUP BY partition ORDER BY max(last_changed_at) DESC, partition LIMIT :limit
+                    """),
+                    {"sources": list(source_ids), "days": days, "limit": limit},
+                ).scalars()
+            )
 
     def partition_states(self, source_ids: Sequence[str], only_dirty: bool = True) -> list[PartitionState]:
         """The partitions of these sources, ordered by source and partition; by default those with work to do."""

@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from datalake_assets.accounts.aws_errors import aws_errors
 from datalake_assets.arrivals.dead_letters import DeadLetters, Unexpected
+from datalake_assets.arrivals.deadline import within
 from datalake_assets.arrivals.events import ObjectEvent, parse_message
 from datalake_assets.arrivals.ledger import Ledger, Recorded
 from datalake_assets.arrivals.order import Arrival
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 MESSAGES_PER_CALL = 10  # the most that SQS gives or deletes at once
 RECEIVERS = 8
 DEADLINE_SECONDS = 10.0
+GRACE_SECONDS = 4.0
+STATEMENT_SECONDS = 5.0
 MAX_MESSAGES = 20_000
 
 
@@ -50,8 +54,8 @@ def drain(
     *,
     location: str,
     bucket: str | None = None,
-    dead_letters: DeadLetters | None = None,
     deadline_seconds: float = DEADLINE_SECONDS,
+    grace_seconds: float = GRACE_SECONDS,
     max_messages: int = MAX_MESSAGES,
     clock: Callable[[], float] = time.monotonic,
 ) -> DrainResult:
@@ -62,12 +66,45 @@ def drain(
 
     Args:
         bucket: the bucket whose keys `matcher` knows; objects of other buckets are unexpected. None takes any bucket.
+        deadline_seconds: after that no round begins.
+        grace_seconds: how long after the deadline the last round may take; then it is left to itself.
 
     Raises:
-        Unavailable, Throttled: SQS or the database; what was recorded stays, the rest comes again.
+        Unavailable, Throttled: SQS or the database did not answer, or not in time; what was recorded stays, the rest
+            comes again.
+        ConcurrentChange: somebody else writes the bucket's rows for long.
     """
-    dead_letters = dead_letters or DeadLetters(ledger.database)
-    deadline = clock() + deadline_seconds
+    return within(
+        deadline_seconds + grace_seconds,
+        partial(
+            _drain,
+            sqs,
+            queue_url,
+            matcher,
+            Ledger(ledger.database, statement_seconds=STATEMENT_SECONDS),
+            DeadLetters(ledger.database, statement_seconds=STATEMENT_SECONDS),
+            location,
+            bucket,
+            clock() + deadline_seconds,
+            max_messages,
+            clock,
+        ),
+        what=f"drain of {queue_url}",
+    )
+
+
+def _drain(
+    sqs: "SQSClient",
+    queue_url: str,
+    matcher: Matcher,
+    ledger: Ledger,
+    dead_letters: DeadLetters,
+    location: str,
+    bucket: str | None,
+    deadline: float,
+    max_messages: int,
+    clock: Callable[[], float],
+) -> DrainResult:
     total = DrainResult()
     with ThreadPoolExecutor(RECEIVERS, thread_name_prefix="arrivals") as pool:
         width = 1  # receivers of a round: one tells whether there is anything at all

@@ -106,7 +106,7 @@ class Matcher:
 
         Equal texts claim the same keys, so what a listing said of a source's keys holds as long as its text does.
         """
-        prefixes = {s.source_id: [pattern.prefix() for pattern in _patterns_of(s)] for s in self.sources}
+        prefixes = {s.source_id: prefixes_of(s) for s in self.sources}
         own = {s.source_id: _text_of(s) for s in self.sources}
 
         def meet(one: str, other: str) -> bool:
@@ -123,7 +123,7 @@ class Matcher:
         return {
             s.source_id: self.texts[s.source_id]
             for s in self.sources
-            if any(p.prefix().startswith(prefix) or prefix.startswith(p.prefix()) for p in _patterns_of(s))
+            if any(own.startswith(prefix) or prefix.startswith(own) for own in prefixes_of(s))
         }
 
     def match(self, key: str) -> Match | NoMatch | None:
@@ -174,6 +174,11 @@ class Matcher:
 
 def _patterns_of(source: Source) -> list[KeyPattern]:
     return [*source.patterns, *([source.marker] if source.marker is not None else [])]
+
+
+def prefixes_of(source: Source) -> list[str]:
+    """The prefixes below which the source may have objects or markers, one for each pattern."""
+    return [pattern.prefix() for pattern in _patterns_of(source)]
 
 
 def _text_of(source: Source) -> str:

@@ -11,21 +11,25 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from datalake_assets.arrivals.dead_letters import DeadLetters, Unexpected
 from datalake_assets.arrivals.ledger import Ledger
 from datalake_assets.arrivals.listed import Listing
 from datalake_assets.arrivals.listing import Pace, Page, list_pages
 from datalake_assets.arrivals.order import Arrival
-from datalake_assets.arrivals.sources import Match, Matcher, RawObject, Source
+from datalake_assets.arrivals.partitions import Daily
+from datalake_assets.arrivals.sources import ArrivalSource, Match, Matcher, RawObject, Source
 from datalake_assets.errors import Unsupported
 from datalake_assets.failpoints import failpoint
+from datalake_assets.names import UNPARTITIONED
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 # S3 tells its time to the second, and when the answer left rather than when it looked.
 REQUESTS_PER_SECOND = 20.0
+MAX_RECENT_PARTITIONS = 1_000  # each is a request: a sweep of them takes less than a minute
 LISTING_MARGIN = dt.timedelta(seconds=2)
 
 
@@ -95,6 +99,23 @@ def sweep(
     if partitions is None and begun_at is not None:
         ledger.forget_listings_before(bucket, begun_at)
     return total
+
+
+def recent_partitions(ledger: Ledger, sources: Sequence[ArrivalSource], now: dt.datetime, days: int) -> list[str]:
+    """The partitions in which a lost message is likely: what to sweep often, while all is swept now and then.
+
+    Those are the days of `days` before now until today, on the clocks of each pipeline; what changed in that time or
+    waits for its run, as an old day that somebody mends, but at most `MAX_RECENT_PARTITIONS` of them; and all tables
+    without partitions (`UNPARTITIONED`).
+    """
+    found = set(ledger.changed_lately([s.source_id for s in sources], days, MAX_RECENT_PARTITIONS))
+    for kind in {s.partitions for s in sources if isinstance(s.partitions, Daily)}:
+        today = now.astimezone(ZoneInfo(kind.timezone)).date()
+        recent = (str(today - dt.timedelta(days=n)) for n in range(days + 1))
+        found |= {day for day in recent if kind.refusal(day) is None}
+    if any(not s.is_partitioned for s in sources):
+        found.add(UNPARTITIONED)
+    return sorted(found)
 
 
 def _pages_with_start(s3: "S3Client", bucket: str, prefix: str, pace: Pace | None) -> Iterator[tuple[Page, str]]:

@@ -3,7 +3,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -18,43 +17,11 @@ from datalake_assets.arrivals.sources import Matcher
 from datalake_assets.arrivals.sweep import SweepResult, sweep
 from datalake_assets.database.engine import engine, transaction
 from datalake_assets.errors import ConfigurationError, Throttled, Unavailable, Unsupported
-from tests.arrivals.builders import AIRLINES, DAY, FLIGHTS, NOON, SOURCE, SOURCES, at, etag_of, event, key_of
+from tests.arrivals.builders import AIRLINES, DAY, FLIGHTS, NOON, SOURCE, SOURCES, etag_of, event, key_of
+from tests.arrivals.doubles import Bucket
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-
-class Bucket:
-    """An S3 bucket in memory with a clock; its listing can be cut into small pages and fail at any of them."""
-
-    def __init__(self, page_keys: int = 3) -> None:
-        self.objects: dict[str, tuple[str, dt.datetime]] = {}
-        self.page_keys = page_keys
-        self.now = at(3600)
-        self.fails_on_call: int | None = None
-        self.calls = 0
-
-    def put(self, key: str, content: str = "1", seconds: float = 0) -> None:
-        self.objects[key] = (content, at(seconds))
-
-    def list_objects_v2(self, *, Bucket: str, Prefix: str, MaxKeys: int, ContinuationToken: str = "") -> dict[str, Any]:
-        self.calls += 1
-        if self.calls == self.fails_on_call:
-            raise ClientError({"Error": {"Code": "SlowDown", "Message": "Reduce your rate"}}, "ListObjectsV2")
-        keys = sorted(k for k in self.objects if k.startswith(Prefix) and k > ContinuationToken)
-        page = keys[: self.page_keys]
-        contents = [
-            {
-                "Key": key, "ETag": f'"{etag_of(content)}"', "Size": len(content),
-                "LastModified": at_.replace(microsecond=0),
-            }
-            for key, (content, at_) in ((key, self.objects[key]) for key in page)
-        ]  # fmt: skip
-        more = len(keys) > len(page)
-        return {
-            "Contents": contents, "IsTruncated": more, **({"NextContinuationToken": page[-1]} if more else {}),
-            "ResponseMetadata": {"HTTPHeaders": {"date": self.now.strftime("%a, %d %b %Y %H:%M:%S GMT")}},
-        }  # fmt: skip
 
 
 DAYS = Daily(dt.date(2013, 1, 1))
