@@ -307,6 +307,7 @@ class LedgerAndDaemon(RuleBasedStateMachine):
         self.seq = 0
         self.partitions: dict[str, PartitionState] = {}
         self.runs: dict[str, ModelRun] = {}
+        self.delayed: list[PartitionsRun] = []
 
     @rule(day=st.integers(1, 5))
     def change(self, day: int) -> None:
@@ -324,13 +325,28 @@ class LedgerAndDaemon(RuleBasedStateMachine):
         known = {key: run.state for key, run in self.runs.items()}
         for request in runs_to_request(list(self.partitions.values()), known, self.now, RULES).requests:
             for each in request.states:
-                self.partitions[each.partition] = replace(
-                    each, requested_seq=each.changed_seq, requested_at=self.now, run_key=request.run_key,
-                    attempts=request.attempt,
-                )  # fmt: skip
-            if arrives and request.run_key not in self.runs:
+                asked = replace(each, requested_at=self.now)
+                if each.run_key != request.run_key:
+                    asked = replace(
+                        asked, requested_seq=each.changed_seq, run_key=request.run_key, attempts=request.attempt
+                    )
+                self.partitions[each.partition] = asked
+            self.delayed.append(request)
+        if arrives:
+            self.daemon_catches_up()
+
+    @rule()
+    def daemon_catches_up(self) -> None:
+        """Requests become runs, however long ago they were made; one for each key."""
+        for request in self.delayed:
+            if request.run_key not in self.runs:
                 seen = {p: self.partitions[p].changed_seq for p in request.partitions}
                 self.runs[request.run_key] = ModelRun(request, seen=seen)
+        self.delayed.clear()
+
+    @rule(count=st.integers(1, 3))
+    def daemon_loses_requests(self, count: int) -> None:
+        del self.delayed[:count]
 
     @rule(data=st.data(), ended=st.sampled_from([RunState.SUCCEEDED, RunState.FAILED]))
     def end_a_run(self, data: st.DataObject, ended: RunState) -> None:
@@ -340,9 +356,12 @@ class LedgerAndDaemon(RuleBasedStateMachine):
             run.state = ended
             if ended is RunState.SUCCEEDED:
                 for partition, seq in run.seen.items():
-                    self.partitions[partition] = replace(
-                        self.partitions[partition], published_seq=seq, published_version="v"
-                    )
+                    self.publish(partition, seq)
+
+    def publish(self, partition: str, seq: int) -> None:
+        self.partitions[partition] = replace(
+            self.partitions[partition], published_seq=seq, published_version="v", published_at=self.now
+        )
 
     @invariant()
     def no_partition_is_in_two_runs_at_once(self) -> None:
@@ -371,7 +390,7 @@ class LedgerAndDaemon(RuleBasedStateMachine):
                 if run.state is RunState.IN_FLIGHT:
                     run.state = RunState.SUCCEEDED
                     for partition, seq in run.seen.items():
-                        self.partitions[partition] = replace(self.partitions[partition], published_seq=seq)
+                        self.publish(partition, seq)
         for each in self.partitions.values():
             assert not each.is_dirty or each.attempts == MAX_ATTEMPTS
 
