@@ -7,6 +7,7 @@ a manifest of another name (`<version>.rejected.json`), so that nobody ever take
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from datalake_assets.accounts.aws_errors import aws_errors
@@ -17,6 +18,7 @@ from datalake_assets.errors import ManifestMismatch
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from pydantic import TypeAdapter
 
 FORMAT_VERSION = 1
 
@@ -108,11 +110,10 @@ def write_manifest(s3: "S3Client", bucket: str, manifest: Manifest) -> bool:
             manifest with other objects.
     """
     from botocore.exceptions import ClientError
-    from pydantic import TypeAdapter
 
     uri = f"s3://{bucket}/{manifest.key}"
     _check_counts(manifest, uri)
-    body = TypeAdapter(Manifest).dump_json(manifest, indent=1)
+    body = _adapter().dump_json(manifest, indent=1)
     with aws_errors(uri):
         try:
             s3.put_object(Bucket=bucket, Key=manifest.key, Body=body, ContentType="application/json", IfNoneMatch="*")
@@ -151,14 +152,14 @@ def read_manifest(
         ConfigurationError: there is no such manifest.
         ManifestMismatch: the object is not a manifest, is of a newer format, or describes another version.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     key = key_beside(table, partition, version, Kind.REJECTED if is_rejected else Kind.MANIFEST)
     uri = f"s3://{bucket}/{key}"
     with aws_errors(uri):
         text = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     try:
-        manifest = TypeAdapter(Manifest).validate_json(text)
+        manifest = _adapter().validate_json(text)
     except ValidationError as error:
         problem = error.errors()[0]
         raise ManifestMismatch(
@@ -194,6 +195,14 @@ def redshift_manifest(s3: "S3Client", bucket: str, manifest: Manifest) -> str:
             ContentType="application/json",
         )
     return uri
+
+
+@cache
+def _adapter() -> "TypeAdapter[Manifest]":
+    # Made once: that takes a hundred times as long as reading a manifest with it.
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Manifest)
 
 
 def _check_counts(manifest: Manifest, uri: str) -> None:
