@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datalake_assets.catalog.manifest import CheckResult
 from datalake_assets.errors import AuditFailed, PlatformError, TooManyBadRows
 from datalake_assets.ingest.prepare import Prepared
+from datalake_assets.mapping.checks import CheckResult as Found
 from datalake_assets.mapping.result import require_few_bad_rows
 from datalake_assets.mapping.spec import BadRows
 
@@ -47,9 +48,9 @@ def rejection(each: Prepared, bad_rows: BadRows, error: PlatformError, *, quaran
     )
 
 
-def as_manifest_results(each: Prepared) -> Sequence[CheckResult]:
-    """What the checks found, as the version's manifest keeps it."""
-    return [
+def as_manifest_results(found: Sequence[Found]) -> tuple[CheckResult, ...]:
+    """What checks found, as the version's manifest keeps it."""
+    return tuple(
         CheckResult(
             name=check.name,
             passed=check.passed,
@@ -57,5 +58,5 @@ def as_manifest_results(each: Prepared) -> Sequence[CheckResult]:
             found=check.found,
             failed_rows=check.failing_rows,
         )
-        for check in each.checks
-    ]
+        for check in found
+    )

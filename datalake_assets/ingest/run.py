@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from datalake_assets.accounts.sessions import session
@@ -27,6 +28,7 @@ from datalake_assets.ingest.new_version import version_id_for
 from datalake_assets.ingest.outcomes import Failed, Outcome, Published, published_outcome
 from datalake_assets.ingest.pipeline import Pipeline
 from datalake_assets.ingest.prepare import Prepared, prepare
+from datalake_assets.ingest.recheck import recheck
 from datalake_assets.ingest.tables import PipelineTables
 from datalake_assets.ingest.warehouse import load_versions
 
@@ -48,6 +50,7 @@ def ingest(
         partitions: partition keys; `[UNPARTITIONED]` for a table without partitions.
         run_id: Dagster's run; part of the version's name and of every manifest and ledger row.
         to_lake: recompute and publish; without it, what readers see already is yielded as `reused`, and loaded.
+            If it is not loaded either, the checks run on it as they are declared now.
         to_warehouse: load what is published, if the pipeline has a warehouse table.
         is_retry: keep what an earlier attempt of the same run has published from the same objects.
     """
@@ -56,7 +59,9 @@ def ingest(
     for start in range(0, len(partitions), BATCH):
         batch = partitions[start : start + BATCH]
         published: list[Published] = []
-        for outcome in lake.recompute(batch, keep=is_retry) if to_lake else lake.as_published(batch):
+        for outcome in (
+            lake.recompute(batch, keep=is_retry) if to_lake else lake.as_published(batch, recheck_all=not load)
+        ):
             if isinstance(outcome, Published) and not outcome.is_done:
                 published.append(outcome)
             yield outcome
@@ -199,8 +204,8 @@ class _Lake:
                     self._seen[partition] = (listed, begun_seq)
                 yield published_outcome(self._tables.lake, manifest, reused=True, is_done=is_done)
 
-    def as_published(self, partitions: Sequence[str]) -> Iterator[Published | Failed]:
-        """What readers see now, for a load alone."""
+    def as_published(self, partitions: Sequence[str], *, recheck_all: bool) -> Iterator[Published | Failed]:
+        """What readers see now, for a load alone, or for the checks alone."""
         lake = self._tables.lake
         try:
             current = lake.current_many(partitions)
@@ -216,7 +221,10 @@ class _Lake:
                         where=lake.where,
                         todo=f"Materialize {'/'.join(self._pipeline.lake_key)} first",
                     )
-                yield published_outcome(lake, self._manifest(partition, found.version_id), reused=True)
+                manifest = self._manifest(partition, found.version_id)
+                if recheck_all:
+                    manifest = replace(manifest, checks=recheck(self._pipeline, self._account, manifest))
+                yield published_outcome(lake, manifest, reused=True)
             except PlatformError as error:
                 yield Failed(partition, error)
 
@@ -251,8 +259,7 @@ class _Lake:
 
 
 def _failed(source: Prepared, error: PlatformError) -> Failed:
-    checks = tuple(as_manifest_results(source))
-    return Failed(source.partition, error, source.counts, source.reasons, checks)
+    return Failed(source.partition, error, source.counts, source.reasons, as_manifest_results(source.checks))
 
 
 def _same_objects(listed: Sequence[RawObject], inputs: Sequence[RawInput]) -> bool:

@@ -92,7 +92,7 @@ class PipelineTables:
             columns=schema.columns,
             run_id=self._run_id,
             created_at=datetime.now(UTC),
-            checks=() if is_quarantine else tuple(as_manifest_results(source)),
+            checks=() if is_quarantine else as_manifest_results(source.checks),
             reasons=source.reasons,
         )
 

@@ -6,6 +6,8 @@ import pytest
 from datalake_assets.accounts.sessions import session
 from datalake_assets.catalog.glue import GlueTable
 from datalake_assets.catalog.history import VersionInfo, list_versions
+from datalake_assets.components.lake_pipeline import build_pipeline_definitions
+from datalake_assets.components.pipeline_spec import PipelineSpec
 from tests.integration import trips
 from tests.integration.trips import LAKE, WAREHOUSE
 from tests.integration.user import Platform, Run
@@ -110,7 +112,7 @@ def test_too_many_bad_rows_are_told_as_such_and_what_could_be_mapped_is_kept(pla
     assert not checks(run)["quarantine"].passed
 
 
-def test_checks_alone_tell_what_was_found_when_the_version_was_made(platform: Platform) -> None:
+def test_checks_alone_look_at_what_is_published(platform: Platform) -> None:
     day = platform.day()
     rows: list[trips.Row] = [(1, "1", ""), (2, "2", "Oslo")]
     trips.put(platform, day, rows)
@@ -124,6 +126,27 @@ def test_checks_alone_tell_what_was_found_when_the_version_was_made(platform: Pl
     assert not found["not_null_city"].passed
     assert found["quarantine"].passed
     assert platform.glue_location("trips", day) == location
+
+
+def test_a_check_that_was_declared_later_looks_at_what_is_published_and_changes_nothing(platform: Platform) -> None:
+    day = platform.day()
+    trips.put(platform, day, GOOD)
+    assert trips.run(platform, day).success
+    location = platform.glue_location("trips", day)
+    trips.put(platform, day, [(9, 1, "Bonn")])
+    changed = build_pipeline_definitions(
+        "flights",
+        PipelineSpec.model_validate({**trips.SPEC, "checks": [{"expression": "trip_id > 1", "name": "high"}]}),
+    )
+    job = changed.resolve_job_def("trips").get_subset(asset_check_selection={dg.AssetCheckKey(LAKE, "high")})
+    run = Run(job.execute_in_process(instance=platform.instance, partition_key=day, raise_on_error=False))
+    assert run.success
+    (check,) = run.checks
+    assert not check.passed
+    assert "1 of 2 rows fail" in str(check.description)
+    assert "row 2 (trip_id=1)" in str(check.description)
+    assert platform.glue_location("trips", day) == location
+    assert trips.numbers(platform, day) == both([1, 2])
 
 
 def test_a_lake_without_its_checks_selected_is_checked_all_the_same(platform: Platform) -> None:

@@ -21,23 +21,24 @@ CHECKS: tuple[dict[str, Any], ...] = (
 Row = tuple[int, object, str]
 
 
+SPEC: dict[str, Any] = {
+    "name": "trips",
+    "owner": "team:tests",
+    "source": {"s3": "trips/dt={partition}/*.csv"},
+    "partitions": {"daily": "2013-01-01"},
+    "columns": [
+        {"from": "id", "to": "trip_id", "type": "bigint", "required": True},
+        {"from": "price", "to": "price", "type": "decimal(12,2)"},
+        {"from": "city", "to": "city", "type": "varchar(20)"},
+    ],
+    "checks": CHECKS,
+    "warehouse": {"table": "lake.trips"},
+}
+
+
 @cache
 def spec() -> PipelineSpec:
-    return PipelineSpec.model_validate(
-        {
-            "name": "trips",
-            "owner": "team:tests",
-            "source": {"s3": "trips/dt={partition}/*.csv"},
-            "partitions": {"daily": "2013-01-01"},
-            "columns": [
-                {"from": "id", "to": "trip_id", "type": "bigint", "required": True},
-                {"from": "price", "to": "price", "type": "decimal(12,2)"},
-                {"from": "city", "to": "city", "type": "varchar(20)"},
-            ],
-            "checks": CHECKS,
-            "warehouse": {"table": "lake.trips"},
-        }
-    )
+    return PipelineSpec.model_validate(SPEC)
 
 
 @cache
