@@ -30,7 +30,8 @@ from datalake_assets.names import UNPARTITIONED, identifier, partition_prefix
 
 log = logging.getLogger(__name__)
 
-LOCK_ATTEMPTS = 10
+LOCK_ATTEMPTS = 20
+LOCK_WAIT_SECONDS = 0.05
 
 __all__ = ["GlueTable", "Published", "Switch"]
 
@@ -253,7 +254,7 @@ class GlueTable:
         retrying = Retrying(
             retry=retry_if_exception_type(ConcurrentChange),
             stop=stop_after_attempt(LOCK_ATTEMPTS),
-            wait=wait_random_exponential(multiplier=0.05, max=2),
+            wait=wait_random_exponential(multiplier=LOCK_WAIT_SECONDS, max=2),
             reraise=True,
         )
         return retrying(change)

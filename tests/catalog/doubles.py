@@ -1,5 +1,7 @@
 """Glue as AWS behaves where moto does not: the table lock, partial failures, and other runs in the middle of a call."""
 
+import itertools
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +19,12 @@ class LockingGlue:
         self.calls: list[str] = []
         self.before: dict[str, Callable[[], object]] = {}
         self.failing_partitions: dict[str, str] = {}
+        self.busy_partitions: dict[str, int] = {}
+        """Partition → how many times it is refused before it is taken."""
+        self.throttled: Callable[[int], bool] = lambda number: False
+        """Which calls that write partitions are refused as a whole, by their number."""
+        self._number = itertools.count(1)
+        self._lock = threading.Lock()
 
     def __getattr__(self, operation: str) -> Any:
         member = getattr(self._client, operation)
@@ -24,13 +32,18 @@ class LockingGlue:
             return member
 
         def call(**request: Any) -> Any:
+            if operation in ("batch_create_partition", "batch_update_partition"):
+                if self.throttled(next(self._number)):
+                    raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow down"}}, operation)
+                return self._write_some(operation, member, request)
             self.calls.append(operation)
             if meanwhile := self.before.pop(operation, None):
                 meanwhile()
             if operation == "update_table":
-                self._check_lock(request)
-            if operation == "batch_update_partition":
-                return self._update_some(member, request)
+                # One at a time, so that nobody comes between the comparison and the update.
+                with self._lock:
+                    self._check_lock(request)
+                    return member(**request)
             return member(**request)
 
         return call
@@ -43,22 +56,28 @@ class LockingGlue:
             told = f"version {found}, not {expected}"
             raise ClientError({"Error": {"Code": "ConcurrentModificationException", "Message": told}}, "UpdateTable")
 
-    def _update_some(self, member: Callable[..., Any], request: dict[str, Any]) -> Any:
-        def key(entry: Any) -> str:
-            return str(entry["PartitionValueList"][0])
-
-        refused = [entry for entry in request["Entries"] if key(entry) in self.failing_partitions]
-        request["Entries"] = [entry for entry in request["Entries"] if entry not in refused]
-        answer = member(**request) if request["Entries"] else {}
+    def _write_some(self, operation: str, member: Callable[..., Any], request: dict[str, Any]) -> Any:
+        self.calls.append(operation)
+        if meanwhile := self.before.pop(operation, None):
+            meanwhile()
+        is_create = operation == "batch_create_partition"
+        entries, values = ("PartitionInputList", "Values") if is_create else ("Entries", "PartitionValueList")
+        refused: dict[str, str] = {}
+        for entry in request[entries]:
+            key = str(entry[values][0])
+            if self.busy_partitions.get(key, 0) > 0:
+                self.busy_partitions[key] -= 1
+                refused[key] = "InternalServiceException"
+            elif key in self.failing_partitions and not is_create:
+                refused[key] = self.failing_partitions[key]
+        request[entries] = [entry for entry in request[entries] if str(entry[values][0]) not in refused]
+        answer = member(**request) if request[entries] else {}
         errors = [
             {
-                "PartitionValueList": entry["PartitionValueList"],
-                "ErrorDetail": {
-                    "ErrorCode": self.failing_partitions[key(entry)],
-                    "ErrorMessage": "refused by the test",
-                },
+                "PartitionValues" if is_create else "PartitionValueList": [key],
+                "ErrorDetail": {"ErrorCode": code, "ErrorMessage": "refused by the test"},
             }
-            for entry in refused
+            for key, code in refused.items()
         ]
         return {**answer, "Errors": [*answer.get("Errors", []), *errors]}
 
@@ -66,9 +85,9 @@ class LockingGlue:
 class SessionWithLockingGlue(AccountSession):
     """A session whose Glue client locks; everything else is the account's own."""
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, glue: LockingGlue | None = None) -> None:
         super().__init__(account)
-        self.glue = LockingGlue(super().client("glue"))
+        self.glue = glue or LockingGlue(super().client("glue"))
 
     def client(self, service: Any, region: str | None = None) -> Any:
         return self.glue if service == "glue" else super().client(service, region)

@@ -1,10 +1,14 @@
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
 
 import awswrangler as wr
 import pytest
 
 from datalake_assets.accounts.sessions import AccountSession
+from datalake_assets.catalog import deadline, partitions
 from datalake_assets.catalog.glue import GlueTable
+from datalake_assets.catalog.manifest import Manifest
 from datalake_assets.catalog.schema import CatalogColumn, TableSchema
 from datalake_assets.errors import ConcurrentChange, ConfigurationError, Throttled
 from tests.catalog.conftest import ACCOUNT, AIRLINES, FLIGHTS, Lake, Row
@@ -20,6 +24,12 @@ def with_column(name: str, glue_type: str = "string") -> TableSchema:
 def column_names(table: GlueTable) -> list[str]:
     described = table.session.client("glue").get_table(DatabaseName=table.database, Name=table.name)["Table"]
     return [column["Name"] for column in described["StorageDescriptor"]["Columns"]]
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partitions, "FIRST_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(partitions, "LONGEST_WAIT_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -99,6 +109,30 @@ def test_columns_that_two_runs_add_at_once_both_stay(locking: SessionWithLocking
     table.ensure(with_column("dest"))
 
     assert column_names(table) == ["carrier", "delay", "origin", "dest"]
+
+
+def test_columns_that_many_runs_add_between_publications_all_stay(
+    locking: SessionWithLockingGlue, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datalake_assets.catalog.glue.LOCK_ATTEMPTS", 100)
+    monkeypatch.setattr("datalake_assets.catalog.glue.LOCK_WAIT_SECONDS", 0.005)
+    GlueTable(locking, "flights").ensure(FLIGHTS)
+    manifest = lake.manifest(GlueTable(locking, "flights"), "2013-01-01", "v1", ROWS)
+
+    def run(number: int) -> None:
+        table = GlueTable(SessionWithLockingGlue(ACCOUNT, locking.glue), "flights")
+        for column in range(3):
+            table.ensure(with_column(f"c{number}_{column}"))
+            day = replace(manifest, version=replace(manifest.version, partition=f"2013-{number}-{column}"))
+            assert table.switch_locations([day])[day.version.partition].error is None
+
+    with ThreadPoolExecutor(max_workers=6) as pool:
+        list(pool.map(run, range(6)))
+
+    added = {f"c{number}_{column}" for number in range(6) for column in range(3)}
+    names = column_names(GlueTable(locking, "flights"))
+    assert names[:2] == ["carrier", "delay"]
+    assert sorted(names[2:]) == sorted(added)
 
 
 def test_a_table_that_two_runs_create_at_once_has_the_columns_of_both(locking: SessionWithLockingGlue) -> None:
@@ -196,3 +230,68 @@ def test_a_partition_created_by_another_run_meanwhile_is_updated_if_ours_is_newe
         current = table.current(day)
         assert current
         assert current.version_id == winner
+
+
+def many_partitions(table: GlueTable, lake: Lake, count: int) -> list[Manifest]:
+    one = lake.manifest(table, "2013-01-01", "v1", ROWS)
+    return [replace(one, version=replace(one.version, partition=f"p{number:05d}")) for number in range(count)]
+
+
+def test_ten_thousand_new_partitions_need_a_hundred_calls_also_when_a_tenth_is_throttled(
+    locking: SessionWithLockingGlue, lake: Lake
+) -> None:
+    table = GlueTable(locking, "flights")
+    table.ensure(FLIGHTS)
+    throttled = []
+
+    def every_tenth(number: int) -> bool:
+        if number % 10 == 0:
+            throttled.append(number)
+        return number % 10 == 0
+
+    locking.glue.throttled = every_tenth
+    switches = table.switch_locations(many_partitions(table, lake, 10_000))
+
+    assert len(switches) == 10_000
+    assert all(switch.is_created and switch.error is None for switch in switches.values())
+    assert locking.glue.calls.count("batch_create_partition") == 100
+    assert locking.glue.calls.count("batch_update_partition") == 0
+    assert len(throttled) > 10
+
+
+def test_partitions_that_glue_is_too_busy_for_are_asked_for_again_and_no_others(
+    locking: SessionWithLockingGlue, lake: Lake
+) -> None:
+    table = GlueTable(locking, "flights")
+    table.ensure(FLIGHTS)
+    new = many_partitions(table, lake, 5)
+    for version in ("v1", "v2"):
+        locking.glue.busy_partitions = {"p00001": 3, "p00003": 1}
+        wanted = [replace(item, version=replace(item.version, id=version)) for item in new]
+        switches = table.switch_locations(wanted)
+        assert [switch.error for switch in switches.values()] == [None] * 5
+        assert {now and now.version_id for now in table.current_many(list(switches)).values()} == {version}
+    assert locking.glue.calls.count("batch_create_partition") == 4
+    assert locking.glue.calls.count("batch_update_partition") == 4
+
+
+def test_a_switch_that_was_decided_on_long_ago_is_not_made(
+    locking: SessionWithLockingGlue, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = GlueTable(locking, "flights")
+    table.ensure(FLIGHTS)
+    table.switch_locations([lake.manifest(table, "2013-01-01", "v1", ROWS)])
+    late = lake.manifest(table, "2013-01-01", "v2", ROWS)
+
+    def sleep() -> None:
+        now = deadline.time.time() + deadline.SWITCH_SECONDS + 1
+        monkeypatch.setattr(deadline, "time", SimpleNamespace(time=lambda: now))
+
+    locking.glue.before["batch_update_partition"] = sleep  # suspended right before the request is signed
+    switch = table.switch_locations([late])["2013-01-01"]
+
+    assert isinstance(switch.error, ConcurrentChange)
+    assert "decided on more than 600 s ago" in str(switch.error)
+    current = table.current("2013-01-01")
+    assert current
+    assert current.version_id == "v1"
