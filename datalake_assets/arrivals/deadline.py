@@ -52,7 +52,8 @@ def bounded_transaction(of: "Engine", seconds: float | None) -> "Iterator[Connec
     with transaction(of) as connection:
         if seconds is not None:
             connection.execute(
-                text("SELECT set_config('lock_timeout', :ms, true), set_config('statement_timeout', :ms, true)"),
-                {"ms": str(int(seconds * 1000))},
+                text("SELECT set_config('lock_timeout', :wait, true), set_config('statement_timeout', :all, true)"),
+                # Waiting ends first, so that it is told from a server that is too slow.
+                {"wait": str(int(seconds * 800)), "all": str(int(seconds * 1000))},
             )
         yield connection

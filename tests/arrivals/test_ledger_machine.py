@@ -29,7 +29,7 @@ BEFORE = replace(FLIGHTS, marker=KeyPattern.parse("flights/dt={partition}/_SUCCE
 MENDED = replace(BEFORE, patterns=(*BEFORE.patterns, KeyPattern.parse("more/{%Y%m%d}*.csv", START)))
 KEYS = [f"flights/dt=2013-01-01/{name}" for name in ("a.csv.gz", "b.csv.gz", "_SUCCESS")]
 KEYS += ["flights/dt=2013-01-02/a.csv.gz", "more/20130101.csv"]
-MAX_EXAMPLES, MAX_STEPS = 30, 30
+MAX_EXAMPLES, MAX_STEPS = 25, 25
 TICK = 10.25  # seconds from one change to the next: more than the margin of a listing
 
 
@@ -67,7 +67,7 @@ class World:
 keys = st.sampled_from(KEYS)
 contents = st.sampled_from(["1", "22", "333"])
 Step = tuple[str, Any, Any]
-steps = st.just([]) | st.lists(
+steps: st.SearchStrategy[list[Step]] = st.just([]) | st.lists(
     st.one_of(
         st.tuples(st.just("put"), keys, contents),
         st.tuples(st.just("delete"), st.integers(0, 50), st.none()),
@@ -146,6 +146,14 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger.record(self._arrivals(numbers), self.matcher.texts)
 
     @precondition(lambda self: self.world.told)
+    @rule(is_reversed=st.booleans())
+    def drain_all(self, is_reversed: bool) -> None:
+        """Everything is told, one by one."""
+        for arrival in self._arrivals(list(range(len(self.world.told))))[:: -1 if is_reversed else 1]:
+            self.ledger.record([arrival], self.matcher.texts)
+            self.after_a_sweep_nothing_that_comes_late_makes_a_difference()
+
+    @precondition(lambda self: self.world.told)
     @rule(numbers=st.lists(st.integers(0, 50), min_size=1, max_size=6))
     def another_drain_receives(self, numbers: list[int]) -> None:
         self.held.append(self._arrivals(numbers))
@@ -210,6 +218,16 @@ class LedgerMachine(RuleBasedStateMachine):
             begun_seq = self.ledger.last_change()
             found = self.ledger.mark_published(SOURCE, run.day, objects=run.objects, version="w", begun_seq=begun_seq)
             assert not found.is_dirty
+
+    @rule(day=st.sampled_from(TAKEN_DAYS), before=steps, after=steps)
+    def a_sweep_comes_during_a_run(self, day: str, before: list[Step], after: list[Step]) -> None:
+        self.run_begins(day, [])
+        for step in before:
+            self._do(step)
+        self.sweep(None, [])
+        for step in after:
+            self._do(step)
+        self.run_publishes(len(self.runs) - 1)
 
     @precondition(lambda self: self.source is BEFORE)
     @rule()

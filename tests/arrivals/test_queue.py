@@ -1,18 +1,25 @@
 import json
+import socket
 import threading
 from collections import deque
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote_plus
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from datalake_assets.accounts import sessions
+from datalake_assets.arrivals import queue as queue_module
 from datalake_assets.arrivals.dead_letters import DeadLetters
 from datalake_assets.arrivals.events import parse_message
 from datalake_assets.arrivals.ledger import Ledger, Recorded
 from datalake_assets.arrivals.queue import DrainResult, drain
 from datalake_assets.arrivals.sources import Matcher
-from datalake_assets.errors import BadInput, ConfigurationError, Throttled, Unavailable
+from datalake_assets.arrivals.states import lock_buckets
+from datalake_assets.database.engine import transaction
+from datalake_assets.errors import BadInput, ConcurrentChange, ConfigurationError, Throttled, Unavailable
 from tests.arrivals.builders import SOURCE, SOURCES, at, key_of, notification
 
 if TYPE_CHECKING:
@@ -147,6 +154,119 @@ def test_a_drain_stops_at_its_limits_and_says_so(ledger: Ledger) -> None:
     result = drained(queue, ledger, deadline_seconds=2, clock=lambda: next(seconds))
     assert result.messages > 0
     assert not result.is_empty
+
+
+def test_a_drain_ends_in_time_when_the_queue_hangs(ledger: Ledger) -> None:
+    answered = threading.Event()
+
+    class Hanging(Queue):
+        def receive_message(self, **request: Any) -> dict[str, Any]:
+            answered.wait(60)
+            return super().receive_message(**request)
+
+    queue = Hanging(notification())
+    with pytest.raises(Unavailable, match="did not end within"):
+        drained(queue, ledger, deadline_seconds=0.1, grace_seconds=0.1)
+    assert queue.received == {}
+    answered.set()
+
+
+def test_a_drain_ends_in_time_when_somebody_holds_the_bucket_and_nothing_is_deleted(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue_module, "STATEMENT_SECONDS", 0.2)
+    queue = Queue(notification())
+    assert ledger.database is not None
+    with transaction(ledger.database) as connection:
+        lock_buckets(connection, ["raw"])
+        with pytest.raises(ConcurrentChange):
+            drained(queue, ledger)
+    assert len(queue.received) == 1
+    queue.redeliver()
+    assert drained(queue, ledger).recorded.added == 1
+
+
+@pytest.fixture
+def silent_url() -> Iterator[str]:
+    """A server that takes every connection and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_a_server_that_never_answers_ends_a_drain_in_time(
+    ledger: Ledger, aws: None, silent_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "QUICK_READ_SECONDS", 0.2)
+    sqs = boto3.client("sqs", endpoint_url=silent_url, config=sessions.quick_config())
+    with pytest.raises(Unavailable, match="Read timeout"):
+        drain(sqs, f"{silent_url}/queue", MATCHER, ledger, location="flights")
+
+
+def test_two_attempts_of_a_quick_call_end_within_the_time_of_a_tick() -> None:
+    attempt = sessions.QUICK_CONNECT_SECONDS + sessions.QUICK_READ_SECONDS
+    config = sessions.quick_config()
+    assert config.retries == {"mode": "standard", "total_max_attempts": sessions.QUICK_ATTEMPTS}
+    assert sessions.QUICK_ATTEMPTS * attempt < 20
+    assert queue_module.DEADLINE_SECONDS + queue_module.GRACE_SECONDS < 20
+
+
+def test_ten_thousand_poison_messages_are_one_dead_letter_each_and_hold_nothing_up(
+    ledger: Ledger, dead_letters: DeadLetters
+) -> None:
+    bodies = [f"poison {n}" for n in range(10_000)]
+    for n in range(0, 10_000, 500):
+        bodies.insert(n, notification(key_of(str(n))))
+    queue = Queue(*bodies)
+    queue.loses_deletes = True
+    result = drained(queue, ledger, deadline_seconds=60)
+    assert (result.poison, result.new_dead_letters, result.recorded.added) == (10_000, 10_000, 20)
+    queue.redeliver()
+    queue.loses_deletes = False
+    again = drained(queue, ledger, deadline_seconds=60)
+    assert (again.new_dead_letters, again.recorded, again.is_empty) == (0, Recorded(unchanged=20), True)
+    assert dead_letters.count("flights") == 10_000
+    assert queue.received == {}
+
+
+def test_a_batch_of_all_that_can_be_odd_is_recorded_but_for_what_is_none(
+    ledger: Ledger, dead_letters: DeadLetters
+) -> None:
+    start = "flights/dt=2013-01-01/"
+    good = [
+        start + "x" * (1024 - len(start) - len(".csv.gz")) + ".csv.gz",
+        start + "ü" * ((1024 - len(start) - len(".csv.gz")) // 2) + ".csv.gz",
+        start + " leading and trailing .csv.gz",
+        start + "日本語 🚀 \u202e %41+&=?#.csv.gz",
+        start + "line\nbreak\ttab\x01.csv.gz",
+        start + "e\u0301.csv.gz",
+        start + "é.csv.gz",  # another key than the one before
+    ]
+    bad_keys = {
+        start + "x" * 1024 + ".csv.gz": "more than a key can have",
+        start + "nul\x00.csv.gz": "NUL",
+        "elsewhere/🚀.csv": "below no source's prefix",
+        "flights/dt=2013-02-30/a.csv.gz": "no day of the calendar",
+    }
+    poison = ["\x00", "\ud800", '"\\ud800"', "x" * 200_000, "{", '{"Records": [{"s3": {}}]}', notification(size="🚀")]
+    surrogate = notification("flights/dt=2013-01-01/%ED%A0%80.csv.gz")  # not UTF-8: S3 has no such key
+    event_bridge = json.dumps(
+        {
+            "source": "aws.s3", "detail-type": "Object Created", "time": "2026-01-05T12:00:00Z",
+            "detail": {"bucket": {"name": "raw"}, "object": {"key": start + "\ud800.csv.gz", "size": 1, "etag": "e"}},
+        }
+    )  # fmt: skip
+    messages = [notification(quote_plus(key)) for key in [*good, *bad_keys]] + [*poison, surrogate, event_bridge]
+    result = drained(Queue(*messages, *messages), ledger)
+    assert set(good) <= {o.key for batch in ledger.live_objects("raw", "") for o in batch}
+    assert result.is_empty
+    letters = dead_letters.unresolved("flights", limit=1_000)
+    assert {letter.seen for letter in letters} <= {1, 2}
+    for key, reason in bad_keys.items():
+        (letter,) = [each for each in letters if each.key == key.replace("\x00", "\\x00")]
+        assert reason in letter.reason
+    assert sum(letter.kind == "poison_message" for letter in letters) == len(poison)
+    assert sum("not valid Unicode" in letter.reason for letter in letters) == 1
+    assert drained(Queue(*messages), ledger).new_dead_letters == 0
 
 
 @pytest.mark.parametrize(
