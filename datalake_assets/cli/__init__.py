@@ -17,6 +17,7 @@ _COMMANDS = {
         "AWS and Redshift on this machine: start, stop, status, reset.",
     ),
     "status": ("datalake_assets.cli.status", "status", "Lake and warehouse side by side."),
+    "arrivals": ("datalake_assets.cli.arrivals", "arrivals", "What has arrived, what waits and why, dead letters."),
     "sweep": ("datalake_assets.cli.sweep", "sweep", "Find raw files that no message announced."),
     "load": ("datalake_assets.cli.load", "load", "Load into the warehouse what it lacks."),
     "versions": ("datalake_assets.cli.versions", "versions", "The versions of a table's partitions."),
