@@ -7,10 +7,10 @@ follows that one. Two runs that begin at once in that state may follow the same 
 the order in which they began. The arrival ledger keeps what the winner has not read as work.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from itertools import product
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from datalake_assets.accounts.aws_errors import aws_errors
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 THREADS = 8
+KEYS_PER_PAGE = 1_000
+MAX_PAGES = 3
 
 
 def version_id_for(
@@ -31,8 +33,8 @@ def version_id_for(
 ) -> str:
     """Make an id for new versions of partitions of these tables: greater than any that is published or has a manifest.
 
-    It asks Glue once for each table and a thousand partitions, and S3 once for each table and partition, for what is
-    later than `now` alone: the length of the history does not matter.
+    It asks Glue once for each table and a thousand partitions. S3 lists the manifests of neighbouring partitions at
+    once, of others one by one, and then only what is later than `now`: the length of the history does not matter.
 
     Args:
         now: an aware time; the platform database's without it.
@@ -43,8 +45,7 @@ def version_id_for(
     """
     own = new_version_id(run_id, now or _database_time())
     found = list(tables)
-    with ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="versions") as pool:
-        later = list(pool.map(lambda pair: _latest_manifest(pair[0], pair[1], own), product(found, partitions)))
+    later = [_latest_manifest(table, partitions, own) for table in found]
     published = [each.version_id for table in found for each in table.current_many(partitions).values() if each]
     latest = max([*later, *published], default="")
     if latest < own:
@@ -60,19 +61,46 @@ def _database_time() -> datetime:
     return time
 
 
-def _latest_manifest(table: GlueTable, partition: str, after: str) -> str:
-    """The latest version of a partition after this one that left anything beside the data, or ''."""
+def _latest_manifest(table: GlueTable, partitions: Sequence[str], after: str) -> str:
+    """The latest version of these partitions, after the one given, that left anything beside the data; '' if none."""
     s3: S3Client = table.session.client("s3", table.region)
-    prefix = manifests_prefix(table.name, partition)
+    with aws_errors(f"{table.where} in s3://{table.bucket}"):
+        # Partitions of one run are mostly neighbours: all their manifests are on a page or two.
+        if len(partitions) > 1 and (latest := _latest_in_range(s3, table, partitions, after)) is not None:
+            return latest
+
+        def latest_of(partition: str) -> str:
+            prefix = manifests_prefix(table.name, partition)
+            pages = _pages(s3, table, prefix, start_after=f"{prefix}{after}")
+            return max((_latest_of(table, page, {partition}, after) for page in pages), default="")
+
+        with ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="versions") as pool:
+            return max(pool.map(latest_of, partitions))
+
+
+def _latest_in_range(s3: "S3Client", table: GlueTable, partitions: Sequence[str], after: str) -> str | None:
+    """The same from one listing that begins with the first partition; None if the last one is many pages away."""
+    first, last = (manifests_prefix(table.name, each) for each in (min(partitions), max(partitions)))
     latest = ""
-    with aws_errors(f"s3://{table.bucket}/{prefix}"):
-        pages = s3.get_paginator("list_objects_v2").paginate(
-            Bucket=table.bucket, Prefix=prefix, StartAfter=f"{prefix}{after}"
-        )
-        for page in pages:
-            places = (place_of(table.name, item["Key"]) for item in page.get("Contents", []))
-            latest = max([latest, *(place.version_id for place in places if place and place.partition == partition)])
-    return latest
+    pages = _pages(s3, table, manifests_prefix(table.name), start_after=first)
+    for keys in islice(pages, MAX_PAGES):
+        latest = max(latest, _latest_of(table, keys, set(partitions), after))
+        if len(keys) < KEYS_PER_PAGE or (keys[-1] > last and not keys[-1].startswith(last)):
+            return latest
+    return None
+
+
+def _pages(s3: "S3Client", table: GlueTable, prefix: str, *, start_after: str) -> Iterator[list[str]]:
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=table.bucket, Prefix=prefix, StartAfter=start_after)
+    return ([item["Key"] for item in page.get("Contents", [])] for page in pages)
+
+
+def _latest_of(table: GlueTable, keys: Iterable[str], partitions: Set[str], after: str) -> str:
+    places = (place_of(table.name, key) for key in keys)
+    return max(
+        (place.version_id for place in places if place and place.partition in partitions and place.version_id > after),
+        default="",
+    )
 
 
 def _time_of(version: str) -> datetime:

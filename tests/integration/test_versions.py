@@ -106,6 +106,33 @@ def test_versions_are_dated_by_the_database_and_follow_what_is_later(platform: P
     assert version_id_for("run1", [platform.day()], [lake()]) < later, "another partition's"
 
 
+@pytest.mark.parametrize("max_pages", [new_version.MAX_PAGES, 0], ids=["neighbours at once", "one by one"])
+def test_the_latest_version_of_any_partition_of_a_run_counts(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, max_pages: int
+) -> None:
+    monkeypatch.setattr(new_version, "MAX_PAGES", max_pages)
+    before, first, last, after = platform.days(4)
+    trips.put(platform, first, FIRST)
+    assert trips.run(platform, first).success
+    now = datetime.now(UTC)
+
+    def leave(day: str, ahead: timedelta) -> str:
+        version = new_version_id("other", now + ahead)
+        key = key_beside("trips", day, version, Kind.MANIFEST)
+        platform.s3.put_object(Bucket=platform.account.lake_bucket, Key=key, Body=b"{}")
+        return version
+
+    leave(before, timedelta(days=9))
+    leave(after, timedelta(days=9))
+    own = new_version_id("run1", now)
+    assert version_id_for("run1", [first, last], [lake()], now=now) == own
+    for day in (first, last):
+        later = leave(day, timedelta(hours=1) if day == first else timedelta(hours=2))
+        assert time_of(version_id_for("run1", [last, first], [lake()], now=now)) == time_of(later) + timedelta(
+            microseconds=1
+        )
+
+
 def test_a_version_that_no_run_made_and_none_can_follow_is_refused(platform: Platform) -> None:
     day = platform.day()
     key = key_beside("trips", day, "zebra", Kind.MANIFEST)
