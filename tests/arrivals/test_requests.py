@@ -309,19 +309,16 @@ class LedgerAndDaemon(RuleBasedStateMachine):
         self.runs: dict[str, ModelRun] = {}
         self.delayed: list[PartitionsRun] = []
 
-    @rule(day=st.integers(1, 5))
+    @rule(day=st.integers(1, 3))
     def change(self, day: int) -> None:
         self.seq += 1
         partition = f"2013-01-{day:02}"
         known = self.partitions.get(partition, state(partition, changed_seq=0, read_at=self.now))
         self.partitions[partition] = replace(known, changed_seq=self.seq, last_changed_at=self.now)
 
-    @rule(seconds=st.sampled_from([1, 11, LOST_AFTER_SECONDS, RETRY_AFTER_SECONDS]))
-    def pass_time(self, seconds: int) -> None:
+    @rule(seconds=st.sampled_from([11, LOST_AFTER_SECONDS, RETRY_AFTER_SECONDS]), arrives=st.booleans())
+    def tick(self, seconds: int, arrives: bool) -> None:
         self.now += dt.timedelta(seconds=seconds)
-
-    @rule(arrives=st.booleans())
-    def tick(self, arrives: bool) -> None:
         known = {key: run.state for key, run in self.runs.items()}
         for request in runs_to_request(list(self.partitions.values()), known, self.now, RULES).requests:
             for each in request.states:
@@ -384,8 +381,7 @@ class LedgerAndDaemon(RuleBasedStateMachine):
     def teardown(self) -> None:
         """In quiet, with runs that succeed, everything gets published that has attempts left."""
         for _ in range(20):
-            self.pass_time(RETRY_AFTER_SECONDS)
-            self.tick(arrives=True)
+            self.tick(seconds=RETRY_AFTER_SECONDS, arrives=True)
             for run in self.runs.values():
                 if run.state is RunState.IN_FLIGHT:
                     run.state = RunState.SUCCEEDED
@@ -396,4 +392,4 @@ class LedgerAndDaemon(RuleBasedStateMachine):
 
 
 TestLedgerAndDaemon = LedgerAndDaemon.TestCase
-TestLedgerAndDaemon.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestLedgerAndDaemon.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
