@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pytest
 
+from datalake_assets import failpoints
 from datalake_assets.accounts import registry, sessions, settings
 from datalake_assets.arrivals import sensor as sensor_module
 from datalake_assets.arrivals.conditions import RunConditions
@@ -18,7 +19,7 @@ from datalake_assets.arrivals.requests import RunState
 from datalake_assets.arrivals.run_tags import requested_partitions
 from datalake_assets.arrivals.sensor import build_arrival_sensor, run_states
 from datalake_assets.arrivals.sources import ArrivalSource
-from datalake_assets.errors import ConfigurationError
+from datalake_assets.errors import ConfigurationError, Unavailable
 from datalake_assets.names import UNPARTITIONED
 from tests.arrivals.builders import AIRLINES, FLIGHTS, SOURCES
 
@@ -238,6 +239,28 @@ def test_a_tick_without_time_left_asks_for_no_run_states_and_tells_of_few_partit
     short = platform.tick()
     assert [r.tags["dagster/asset_partition_range_start"] for r in short.run_requests] == ["2013-01-02"]
     assert len(short.asset_events) == 4
+
+
+@pytest.mark.parametrize("point", ["sensor.decided", "sensor.requested"])
+def test_a_tick_that_ends_between_its_steps_loses_no_request_and_no_notice(
+    platform: Platform, point: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.declare(late_after_seconds=86_400)
+    platform.land("flights/dt=2013-01-01/a.csv.gz")
+    platform.run(platform.tick().run_requests[0])
+    platform.land("flights/dt=2013-01-01/late.csv.gz")
+    failpoints.arm(f"{point}=error")
+    with pytest.raises(Unavailable):
+        platform.tick()
+    failpoints.arm("")
+    monkeypatch.setattr("datalake_assets.arrivals.requests.LOST_AFTER_SECONDS", 0)
+    (request,) = platform.tick().run_requests
+    (state,) = platform.ledger.partition_states([FLIGHTS.source_id])
+    assert request.run_key == state.run_key
+    assert len(state.recent_requests) == 2
+    assert len(notices_after(0)) == 1
+    platform.run(request)
+    assert platform.tick().run_requests == []
 
 
 def test_a_run_that_was_never_handed_to_the_queue_is_requested_again(platform: Platform) -> None:

@@ -21,6 +21,7 @@ from datalake_assets.accounts import sessions
 from datalake_assets.accounts.registry import registry
 from datalake_assets.accounts.secrets import warehouse_secret
 from datalake_assets.accounts.sessions import session
+from datalake_assets.arrivals.conditions import RunConditions
 from datalake_assets.arrivals.sensor import build_arrival_sensor
 from datalake_assets.arrivals.sources import ArrivalSource
 from datalake_assets.components.declarations import read_declarations
@@ -78,9 +79,12 @@ def location() -> dg.Definitions:
 
 @cache
 def _sources() -> list[ArrivalSource]:
-    """What the arrival sensor watches, without the time to settle."""
+    """What the arrival sensor watches, without the time to settle, and as often as the tests of an hour want it."""
     declared = read_declarations(LOCATIONS_FOLDER / "flights")
-    return [replace(build_arrival_source("flights", each.spec), settle_seconds=0.0) for each in declared]
+    often = RunConditions(max_runs_per_hour=3600)
+    return [
+        replace(build_arrival_source("flights", each.spec), settle_seconds=0.0, conditions=often) for each in declared
+    ]
 
 
 def asset(layer: str, table: str) -> dg.AssetKey:
