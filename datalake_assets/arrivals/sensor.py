@@ -21,7 +21,7 @@ from datalake_assets.arrivals.conditions import SourceRules
 from datalake_assets.arrivals.ledger import Ledger
 from datalake_assets.arrivals.notices import Notices
 from datalake_assets.arrivals.partition_state import PartitionState
-from datalake_assets.arrivals.queue import DrainResult, drain
+from datalake_assets.arrivals.queue import STATEMENT_SECONDS, DrainResult, drain
 from datalake_assets.arrivals.requests import Decision, PartitionsRun, Recent, RunState, runs_to_request
 from datalake_assets.arrivals.run_tags import partition_tags
 from datalake_assets.arrivals.sources import ArrivalSource, Matcher
@@ -88,9 +88,9 @@ def build_arrival_sensor(
         out_of_time = _Timer(TICK_SECONDS)
         aws = session(location)
         account = aws.account
-        ledger = Ledger()
+        ledger = Ledger(statement_seconds=STATEMENT_SECONDS)
         drained = drain(
-            aws.client("sqs"),
+            aws.client("sqs", quick=True),
             _queue_url(location),
             matcher,
             ledger,
@@ -253,4 +253,4 @@ def _queue_url(location: str) -> str:
     aws = session(location)
     name = aws.account.arrivals_queue
     with aws_errors(f"queue {name} of account {location}"):
-        return aws.client("sqs").get_queue_url(QueueName=name)["QueueUrl"]
+        return aws.client("sqs", quick=True).get_queue_url(QueueName=name)["QueueUrl"]

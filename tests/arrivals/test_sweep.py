@@ -17,7 +17,7 @@ from datalake_assets.arrivals.sources import Matcher
 from datalake_assets.arrivals.sweep import SweepResult, sweep
 from datalake_assets.database.engine import engine, transaction
 from datalake_assets.errors import ConfigurationError, Throttled, Unavailable, Unsupported
-from tests.arrivals.builders import AIRLINES, DAY, FLIGHTS, NOON, SOURCE, SOURCES, etag_of, event, key_of
+from tests.arrivals.builders import AIRLINES, DAY, FLIGHTS, NOON, SOURCE, SOURCES, etag_of, event, key_of, listed
 from tests.arrivals.doubles import Bucket
 
 if TYPE_CHECKING:
@@ -348,3 +348,42 @@ def test_a_sweep_lists_at_a_bounded_rate(ledger: Ledger) -> None:
     assert waited == [0.25] * 10
     swept(bucket, ledger, requests_per_second=None, clock=lambda: now, pause=pause)
     assert len(waited) == 10
+
+
+def test_an_object_that_a_run_saw_and_a_later_sweep_did_not_is_not_there_and_leaves_its_partition_dirty(
+    ledger: Ledger,
+) -> None:
+    begun = ledger.last_change()
+    swept(Bucket(), ledger)
+    found = ledger.mark_published(SOURCE, DAY, objects=[listed("a")], version="v1", begun_seq=begun)
+    assert (found.is_dirty, found.objects, live(ledger)) == (True, 0, {})
+    begun = ledger.last_change()
+    assert not ledger.mark_published(SOURCE, DAY, objects=[], version="v2", begun_seq=begun).is_dirty
+
+
+def test_an_object_that_a_run_did_not_see_and_a_later_sweep_did_is_there_and_leaves_its_partition_dirty(
+    ledger: Ledger,
+) -> None:
+    ledger.record([event("a")])
+    begun = ledger.last_change()
+    bucket = Bucket()
+    bucket.put(key_of("a"))  # deleted before the run listed, and put again
+    swept(bucket, ledger)
+    found = ledger.mark_published(SOURCE, DAY, objects=[], version="v1", begun_seq=begun)
+    assert (found.is_dirty, live(ledger)) == (True, contents(bucket))
+
+
+def test_a_run_that_began_after_a_sweep_knows_better(ledger: Ledger) -> None:
+    swept(Bucket(), ledger)
+    begun = ledger.last_change()
+    found = ledger.mark_published(SOURCE, DAY, objects=[listed("a")], version="v1", begun_seq=begun)
+    assert (found.is_dirty, found.objects) == (False, 1)
+
+
+def test_what_was_put_after_the_listing_of_a_sweep_is_there_when_a_run_saw_it(ledger: Ledger) -> None:
+    begun = ledger.last_change()
+    bucket = Bucket()
+    swept(bucket, ledger)
+    after = (bucket.now - NOON).total_seconds()
+    found = ledger.mark_published(SOURCE, DAY, objects=[listed("a", seconds=after)], version="v1", begun_seq=begun)
+    assert (found.is_dirty, found.objects) == (False, 1)
