@@ -139,7 +139,7 @@ def in_batches(
 
 def in_threads(work: Callable[[Item], Result], items: Sequence[Item], *, threads: int) -> list[Result]:
     """Do the work on each item, up to `threads` of them at once; return the results in order."""
-    if len(items) <= 1:
+    if len(items) <= 1 or threads == 1:
         return [work(item) for item in items]
     with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="catalog") as pool:
         return list(pool.map(work, items))

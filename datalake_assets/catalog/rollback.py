@@ -31,7 +31,7 @@ _TIME = "%Y%m%dT%H%M%S%fZ"
 
 
 def rollback(
-    table: GlueTable, partition: str, *, reason: str, run_id: str, to: str | None = None
+    table: GlueTable, partition: str, *, reason: str, run_id: str, to: str | None = None, threads: int = 8
 ) -> tuple[Manifest, Switch]:
     """Let readers of a partition see again what a kept version holds.
 
@@ -39,6 +39,7 @@ def rollback(
         reason: why, for the manifest and whoever looks at it later; not empty.
         run_id: the Dagster run, or another name of who does it; part of the new version's id.
         to: the id of the version to restore; by default the newest kept one before the published one.
+        threads: S3 calls in flight.
 
     Returns:
         The new version's manifest (`restored_from` is the old one) and what became of the partition. `Switch.after`
@@ -53,13 +54,13 @@ def rollback(
         raise ConfigurationError(
             "a rollback needs a reason", where=f"{table.database}.{describe(table.name, partition)}", expected="a text"
         )
-    versions = list_versions(table, partition)
+    versions = list_versions(table, partition, threads=threads)
     old_id = _chosen(table, partition, versions, to)
     s3 = table.session.client("s3", table.region)
     old = read_manifest(s3, table.bucket, table.name, partition, old_id)
     now = datetime.now(UTC)
     new_id = _greater_id([each.version_id for each in versions], run_id, now)
-    objects = copy_objects(s3, table.bucket, old.version, new_id)
+    objects = copy_objects(s3, table.bucket, old.version, new_id, threads=threads)
     failpoint("rollback.copied")
     manifest = Manifest(
         version=Version(table.name, partition, new_id, objects),
@@ -73,7 +74,7 @@ def rollback(
         checks=old.checks,
         reasons=old.reasons,
     )
-    switch = publish_partitions(table, [manifest])[partition]
+    switch = publish_partitions(table, [manifest], threads=threads)[partition]
     if switch.error:
         raise switch.error
     log.info("%s %s: version %s restores %s (%s)", table.where, partition, new_id, old_id, reason)

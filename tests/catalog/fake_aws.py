@@ -24,6 +24,7 @@ from tests.catalog.conftest import ACCOUNT, FLIGHTS
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SIGNATURE = timedelta(minutes=5)
+WRITES = ("create", "update", "update_table", "delete")
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,13 @@ class FakeAws:
     gate: Callable[[str, str], None] = lambda operation, key: None
     observe: Callable[[str, str, object], None] = lambda operation, key, answer: None
 
-    def arrive(self, operation: str, key: str = "") -> None:
-        signed = self.now
+    def arrive(self, operation: str, key: str = "", sign: Callable[[], None] = lambda: None) -> None:
+        """A program may be suspended before it signs a request, and the request delayed after that."""
         self.gate(operation, key)
+        sign()
+        signed = self.now
+        if operation in WRITES:
+            self.gate(f"{operation} in flight", key)
         if self.now - signed > SIGNATURE:
             raise refusal("InvalidSignatureException", "Signature expired")
 
@@ -135,9 +140,11 @@ class FakeGlue:
         self.handlers[unique_id] = handler
 
     def _arrive(self, operation: str, key: str = "") -> None:
-        for handler in self.handlers.values():
-            handler()
-        self._aws.arrive(operation, key)
+        def sign() -> None:
+            for handler in self.handlers.values():
+                handler()
+
+        self._aws.arrive(operation, key, sign)
 
     def get_table(self, **_: Any) -> Any:
         self._arrive("get_table")
@@ -212,6 +219,15 @@ def uploaded(table: GlueTable, partition: str, version: str, *, objects: int = 2
     return Manifest(whole, (), RowCounts(whole.row_count, whole.row_count, 0), FLIGHTS.columns, run_id, START)
 
 
+def is_complete(aws: FakeAws, version: str, objects: int, partition: str) -> bool:
+    """Whether a version has so many objects, all of one origin: its own, or the version that it restores."""
+    inner = f"dt={partition}/" if partition else ""
+    found = [stored for key, stored in aws.objects.items() if key.startswith(f"flights/{inner}v={version}/")]
+    origins = {stored.body.split()[0] for stored in found}
+    is_sound = all(hashlib.sha256(stored.body).hexdigest() == stored.checksum for stored in found)
+    return is_sound and len(origins) == 1 and len(found) == objects
+
+
 class Killed(BaseException):
     """What SIGKILL is to a process: nothing catches it."""
 
@@ -253,6 +269,12 @@ class Program:
 
     def finish(self) -> None:
         while not self.is_done:
+            self.step()
+
+    def go_to(self, operation: str, key: str = "") -> None:
+        """Go on until right before such a call."""
+        while not (self.waits_for and self.waits_for[0] == operation and key in self.waits_for[1]):
+            assert not self.is_done, f"it ended ({self.error!r}) without {operation} {key}"
             self.step()
 
 

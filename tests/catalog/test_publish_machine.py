@@ -3,7 +3,6 @@
 The real code runs on S3 and Glue in memory, whose clock is turned by the machine.
 """
 
-import hashlib
 import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, assume, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -30,7 +30,7 @@ from datalake_assets.catalog.rollback import rollback
 from datalake_assets.catalog.vacuum import vacuum
 from datalake_assets.catalog.versions import new_version_id
 from datalake_assets.errors import PlatformError
-from tests.catalog.fake_aws import START, FakeAws, Program, Programs, fake_table, uploaded
+from tests.catalog.fake_aws import START, FakeAws, Program, Programs, fake_table, is_complete, uploaded
 
 DAY = "2013-01-01"
 GRACE = timedelta(hours=1)
@@ -89,13 +89,13 @@ class PublishMachine(RuleBasedStateMachine):
         self.made += 1
         name = f"back{self.made:03d}"
         self.running.append(
-            self.programs.add(lambda: rollback(self.table, self.partition, reason="because", run_id=name))
+            self.programs.add(lambda: rollback(self.table, self.partition, reason="because", run_id=name, threads=1))
         )
 
     @precondition(lambda self: len(self.running) < 4)
     @rule(keep=st.integers(1, KEEP))
     def start_vacuum(self, keep: int) -> None:
-        self.running.append(self.programs.add(lambda: vacuum(self.table, keep_versions=keep, grace=GRACE)))
+        self.running.append(self.programs.add(lambda: vacuum(self.table, keep_versions=keep, grace=GRACE, threads=1)))
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), steps=st.integers(1, 12))
@@ -130,23 +130,21 @@ class PublishMachine(RuleBasedStateMachine):
 
     def forget_done(self) -> None:
         for program in self.running:
-            if program.is_done and program.error and not isinstance(program.error, PlatformError):
+            # A ClientError is of an upload that was asleep for longer than its signature is good for.
+            if program.is_done and program.error and not isinstance(program.error, PlatformError | ClientError):
                 raise program.error
         self.running = [program for program in self.running if not program.is_done]
 
     # What holds
 
-    def is_complete(self, version: str) -> bool:
+    def is_whole(self, version: str) -> bool:
         """Whether all objects that its run uploaded are there, as they were, and no others."""
         inner = f"dt={self.partition}/" if self.partition else ""
         prefix = f"flights/{inner}v={version}/"
-        bodies = {key: stored.body for key, stored in self.aws.objects.items() if key.startswith(prefix)}
-        origins = {body.split()[0].decode() for body in bodies.values()}
-        if len(origins) != 1 or any(
-            hashlib.sha256(body).hexdigest() != self.aws.objects[key].checksum for key, body in bodies.items()
-        ):
-            return False
-        return len(bodies) == self.objects[origins.pop()]
+        origin = next(
+            (stored.body.split()[0] for key, stored in self.aws.objects.items() if key.startswith(prefix)), b""
+        )
+        return is_complete(self.aws, version, self.objects.get(origin.decode(), 0), self.partition)
 
     @invariant()
     def readers_find_the_whole_version_they_were_told_of(self) -> None:
@@ -154,7 +152,7 @@ class PublishMachine(RuleBasedStateMachine):
             return
         self.readers = [each for each in self.readers if self.aws.now - each.since <= GRACE]
         for version in {each.version for each in self.readers} | {self.aws.published(self.partition)} - {None}:
-            assert self.is_complete(str(version)), version
+            assert self.is_whole(str(version)), version
 
     @invariant()
     def nothing_rejected_is_published(self) -> None:
@@ -166,7 +164,7 @@ class PublishMachine(RuleBasedStateMachine):
         """Everybody finishes; then the greatest accepted version is published, and that never goes back."""
         while self.running:
             self.running.pop().finish()
-        vacuum(self.table, keep_versions=KEEP, grace=GRACE)
+        vacuum(self.table, keep_versions=KEEP, grace=GRACE, threads=1)
         published = self.aws.published(self.partition) or ""
         if published:
             accepted = self.aws.places("flights", Kind.MANIFEST) - self.aws.places("flights", Kind.EXPIRED)
