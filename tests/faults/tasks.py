@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.faults.tables import LOCATION, definitions, pipeline, sources
+from tests.faults.tables import LOCATION, SPECS, definitions, pipeline, sources
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
@@ -85,19 +85,48 @@ def tick(home: str, cursor: str | None) -> tuple[str | None, list[tuple[str, str
         ]
 
 
-def roll_back(home: str, table: str, partition: str, run_id: str) -> Any:
-    """Restore the version before the published one, as `datalake rollback` does: lake, Dagster, warehouse."""
-    raise NotImplementedError(home, table, partition, run_id)
+def roll_back(home: str, table: str, partition: str, to: str, run_id: str) -> list[str]:
+    """Restore a version, as `datalake rollback` does: lake, Dagster, warehouse; the names of what came of it."""
+    import dagster as dg
+
+    from datalake_assets.components.pipelines import DeclaredPipeline
+    from datalake_assets.components.restoring import roll_back as restore
+
+    with dg.DagsterInstance.from_config(home) as instance:
+        return [
+            type(outcome).__name__
+            for outcome in restore(
+                DeclaredPipeline(LOCATION, SPECS[table]),
+                partition,
+                to=to,
+                reason="a test wants it",
+                requested_by="test",
+                run_id=f"rollback-{run_id}",
+                report=instance.report_runless_asset_event,
+            )
+        ]
 
 
-def vacuum_table(table: str, keep_versions: int, grace_seconds: float) -> Any:
-    """Vacuum a table."""
+def load_what_is_behind(table: str, partitions: Sequence[str], run_id: str) -> list[str]:
+    """What the hourly job does: load what the lake shows and the warehouse does not hold."""
+    from datalake_assets.ingest.behind import load_behind
+
+    return [type(outcome).__name__ for outcome in load_behind(pipeline(table), partitions, run_id=run_id)]
+
+
+def vacuum_table(table: str, partitions: Sequence[str], keep_versions: int, grace_seconds: float) -> Any:
+    """Vacuum some partitions; what a killed run has left is removed as soon as all else."""
     from datalake_assets.accounts.sessions import session
     from datalake_assets.catalog.glue import GlueTable
     from datalake_assets.catalog.vacuum import vacuum
 
+    grace = timedelta(seconds=grace_seconds)
     return vacuum(
-        GlueTable(session(LOCATION), table), keep_versions=keep_versions, grace=timedelta(seconds=grace_seconds)
+        GlueTable(session(LOCATION), table),
+        keep_versions=keep_versions,
+        grace=grace,
+        partitions=partitions,
+        unfinished_grace=grace,
     )
 
 

@@ -123,6 +123,10 @@ class World:
             self._watching = Outsider()
         return self._watching
 
+    def states(self, name: str, partition: str) -> list[Content]:
+        """What the bucket has held of a partition, in this order; landing adds a state for each of its two files."""
+        return self._state(name, partition).states
+
     # Attempts
 
     def attempt(self, work: Work, *arguments: Any, failpoints: str = "") -> Attempt:
