@@ -1,5 +1,6 @@
 """`datalake arrivals`: what has arrived, what waits and why, and what could not become an arrival."""
 
+import datetime as dt
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,11 +25,13 @@ from datalake_assets.cli.output import (
 
 if TYPE_CHECKING:
     from datalake_assets.arrivals.report import ArrivalReport
+    from datalake_assets.arrivals.requests import Waiting
     from datalake_assets.components.arriving import Explained, RunStates
 
 MAX_WAITING = 10  # shown of a table, unless its pipeline is named
 MAX_OBJECTS = 20
 OVERVIEW = "tables"
+NEVER = "–"
 
 
 class _OverviewByDefault(click.Group):
@@ -181,24 +184,42 @@ def _footer(report: "ArrivalReport") -> str:
 
 
 def _show_waiting(reports: "Sequence[ArrivalReport]", limit: int | None) -> None:
-    waiting = [(table, each) for report in reports for table in report.tables for each in table.waiting[:limit]]
-    if not waiting:
+    """One line for all partitions of a table that wait for the same; those that waited longest first."""
+    tables = [table for report in reports for table in report.tables if table.waiting]
+    if not tables:
         return
+    rows: list[tuple[str, str, str]] = []
+    left_out: dict[str, int] = {}
+    for table in tables:
+        groups: dict[str, list[Waiting]] = {}
+        for each in table.waiting:
+            groups.setdefault(each.reason, []).append(each)
+        shown = list(groups.items())[:limit]
+        for reason, group in shown:
+            first = min((each.until for each in group if each.until), default=None)
+            rows.append(
+                (f"{table.source_id} {_span([each.partition for each in group])}".rstrip(), reason, _clock(first))
+            )
+        if more := table.dirty_partitions - sum(len(group) for _, group in shown):
+            left_out[table.source_id] = more
     click.echo()
-    has_times = any(each.until for _, each in waiting)
-    rows = [
-        [f"{each.source_id} {each.partition}".rstrip(), each.reason, *([_clock(each.until)] if has_times else [])]
-        for _, each in waiting
-    ]
-    show_table(["unprocessed", prose("because"), *(["until, UTC"] if has_times else [])], rows)
-    for table in (table for report in reports for table in report.tables):
-        shown = min(len(table.waiting), limit or len(table.waiting))
-        if more := table.dirty_partitions - shown:
-            click.echo(f"{table.source_id}: {more:,} more")
+    has_times = any(until != NEVER for _, _, until in rows)
+    show_table(
+        ["unprocessed", prose("because"), *(["not before, UTC"] if has_times else [])],
+        [row if has_times else row[:2] for row in rows],
+    )
+    for name, more in left_out.items():
+        click.echo(f"{name}: {more:,} more")
 
 
-def _clock(until: Any) -> str:
-    return f"{until:%Y-%m-%d %H:%M:%S}" if until else "–"
+def _span(partitions: list[str]) -> str:
+    """`2013-01-01`, or `2013-01-01 and 6 more`."""
+    first, *others = partitions
+    return f"{first} and {len(others):,} more" if others else first
+
+
+def _clock(until: dt.datetime | None) -> str:
+    return f"{until:%Y-%m-%d %H:%M:%S}" if until else NEVER
 
 
 def _show_explained(label: str, found: "Explained") -> None:

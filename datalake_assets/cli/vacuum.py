@@ -75,6 +75,7 @@ def _show(done: "list[VacuumResult]", dry_run: bool) -> None:
             f"{len(each.repaired):,}",
         ]
         for each in done
+        if each.kept or each.removed or each.marked  # a table that never had a version is no news
     ]
     would = "would be " if dry_run else ""
     show_table(

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from datalake_assets.cli import main
 from datalake_assets.cli.dagster_processes import make_home
 from datalake_assets.sandbox.sandbox import Sandbox
+from tests.conftest import enter_environment
 from tests.integration.user import Platform
 
 Datalake = Callable[..., Result]
@@ -36,9 +37,22 @@ def shared_platform(sandbox: Sandbox, home: Path, tmp_path_factory: pytest.TempP
             made = Platform(sandbox, instance)
             made._next_day = _next_days.pop()
             yield made
+            enter_environment("sandbox", sandbox.environment())  # whatever the last test saw
             _next_days.append(made._next_day)
+            _leave_no_work(made)
             made.close()
     close_pools()
+
+
+def _leave_no_work(platform: Platform) -> None:
+    """What these tests landed and never ran is no work for the sensors of other tests."""
+    from sqlalchemy import text
+
+    from datalake_assets.database.engine import engine, transaction
+
+    platform.drain()
+    with transaction(engine()) as connection:
+        connection.execute(text("UPDATE arrival_partition SET published_seq = changed_seq"))
 
 
 @pytest.fixture
