@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from datalake_assets.arrivals.conditions import SourceRules
+from datalake_assets.arrivals.deadline import within
 from datalake_assets.arrivals.ledger import Ledger
 from datalake_assets.arrivals.notices import Notices
 from datalake_assets.arrivals.partition_state import PartitionState
@@ -25,7 +26,7 @@ from datalake_assets.arrivals.queue import STATEMENT_SECONDS, DrainResult, drain
 from datalake_assets.arrivals.requests import Decision, PartitionsRun, Recent, RunState, runs_to_request
 from datalake_assets.arrivals.run_tags import partition_tags
 from datalake_assets.arrivals.sources import ArrivalSource, Matcher
-from datalake_assets.errors import ConfigurationError
+from datalake_assets.errors import ConfigurationError, TransientError
 from datalake_assets.failpoints import failpoint
 from datalake_assets.names import UNPARTITIONED
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 MINIMUM_INTERVAL_SECONDS = 1
 TICK_SECONDS = 20.0  # Dagster ends a tick after 60
 DRAIN_SECONDS = 10.0
+REQUEST_SECONDS = 4.0  # kept for writing down what is decided
 # Materializations that the daemon writes for the tick; the cursor carries the rest to the next one.
 ANNOUNCED_PER_SECOND = 50
 MIN_ANNOUNCED = 50
@@ -85,34 +87,52 @@ def build_arrival_sensor(
     def tick(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         from datalake_assets.accounts.sessions import session
 
-        out_of_time = _Timer(TICK_SECONDS)
+        ends = _Timer(TICK_SECONDS)
         aws = session(location)
         account = aws.account
         ledger = Ledger(statement_seconds=STATEMENT_SECONDS)
-        drained = drain(
-            aws.client("sqs", quick=True),
-            _queue_url(location),
-            matcher,
-            ledger,
-            location=location,
-            bucket=account.raw_bucket,
-            deadline_seconds=DRAIN_SECONDS,
-        )
+        drained: DrainResult | TransientError
+        try:
+            drained = drain(
+                aws.client("sqs", quick=True),
+                _queue_url(location),
+                matcher,
+                ledger,
+                location=location,
+                bucket=account.raw_bucket,
+                deadline_seconds=DRAIN_SECONDS,
+            )
+        except TransientError as error:
+            # What the ledger knows already can run all the same.
+            drained = error
         told = _told(context.cursor)
-        states = ledger.work(list(by_id), told)
-        dirty = [state for state in states if state.is_dirty]
-        decision = decide(ledger, context.instance, dirty, rules, out_of_time) if dirty else Decision((), ())
-        failpoint("sensor.decided")
-        Notices(ledger.database).record(decision.notices)
-        requests = ledger.mark_requested(decision.requests)
-        failpoint("sensor.requested")
-        room = max(MIN_ANNOUNCED, int(out_of_time.seconds_left() * ANNOUNCED_PER_SECOND))
+        instance = context.instance
+
+        def look() -> tuple[list[PartitionState], Decision, list[PartitionsRun]]:
+            states = ledger.work(list(by_id), told)
+            dirty = [state for state in states if state.is_dirty]
+            decision = decide(ledger, instance, dirty, rules, lambda: ends.seconds_left() < REQUEST_SECONDS)
+            failpoint("sensor.decided")
+            Notices(ledger.database).record(decision.notices)
+            requests = ledger.mark_requested(decision.requests)
+            failpoint("sensor.requested")
+            return states, decision, requests
+
+        # Whoever is late with it has requested what Dagster never hears of: it is requested again after a minute.
+        states, decision, requests = within(
+            max(ends.seconds_left(), REQUEST_SECONDS), look, what=f"decision on runs of {location}"
+        )
+        if isinstance(drained, TransientError):
+            if not requests:
+                raise drained
+            context.log.warning(str(drained))
+        room = max(MIN_ANNOUNCED, int(ends.seconds_left() * ANNOUNCED_PER_SECOND))
         news = sorted((s for s in states if s.changed_seq > told), key=lambda s: s.changed_seq)[:room]
         for request in requests:
             context.log.info(f"{request.run_key}: {request.reason}")
         return dg.SensorResult(
             run_requests=[_run_request(by_id[request.source_id], request) for request in requests],
-            skip_reason=None if requests else _summary(drained, decision),
+            skip_reason=None if isinstance(drained, TransientError) or requests else _summary(drained, decision),
             asset_events=[_materialization(by_id[state.source_id], state, account) for state in news],
             cursor=str(news[-1].changed_seq if news else told),
         )
@@ -128,16 +148,13 @@ def build_arrival_sensor(
 
 
 class _Timer:
-    """Tells when so many seconds have passed."""
+    """Tells how much is left of so many seconds."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
 
     def seconds_left(self) -> float:
         return max(0.0, self._end - time.monotonic())
-
-    def __call__(self) -> bool:
-        return self.seconds_left() == 0.0
 
 
 def decide(
@@ -148,6 +165,8 @@ def decide(
     out_of_time: Callable[[], bool] = lambda: False,
 ) -> Decision:
     """Read what `runs_to_request` needs to know beside the dirty partitions, and ask it."""
+    if not dirty:
+        return Decision((), ())
     sources = sorted({state.source_id for state in dirty})
     names: dict[tuple[str, str], Sequence[str]] = {}
     for source_id in sources:

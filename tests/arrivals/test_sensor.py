@@ -1,4 +1,5 @@
 import json
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -261,6 +262,38 @@ def test_a_tick_that_ends_between_its_steps_loses_no_request_and_no_notice(
     assert len(notices_after(0)) == 1
     platform.run(request)
     assert platform.tick().run_requests == []
+
+
+def test_what_the_ledger_knows_runs_although_the_queue_does_not_answer(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(*_: object, **__: object) -> None:
+        raise Unavailable("SQS does not answer")
+
+    platform.declare(files=2)
+    platform.land("flights/dt=2013-01-01/a.csv.gz")
+    platform.tick()
+    with monkeypatch.context() as broken:
+        broken.setattr(sensor_module, "drain", silent)
+        with pytest.raises(Unavailable, match="SQS does not answer"):
+            platform.tick()
+        platform.declare()
+        assert len(platform.tick().run_requests) == 1
+
+
+def test_a_tick_ends_in_time_although_the_database_does_not(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.land("flights/dt=2013-01-01/a.csv.gz")
+    answers = threading.Event()
+    with monkeypatch.context() as slow:
+        slow.setattr(sensor_module, "TICK_SECONDS", 0.0)
+        slow.setattr(sensor_module, "REQUEST_SECONDS", 0.1)
+        slow.setattr(Ledger, "work", lambda *_: answers.wait(60) and [])
+        with pytest.raises(Unavailable, match="did not end within"):
+            platform.tick()
+        answers.set()
+    assert len(platform.tick().run_requests) == 1
 
 
 def test_a_run_that_was_never_handed_to_the_queue_is_requested_again(platform: Platform) -> None:
