@@ -19,9 +19,15 @@ demo: $(READY)  ## from S3 files to dbt models, by itself, with a summary (DAYS=
 dev: $(READY)  ## the platform with the Dagster UI, until Ctrl-C
 	@$(BIN)/datalake dev
 
-test: $(READY)  ## all tests
+test: $(READY)  ## all tests but the slow ones below
 	@$(BIN)/datalake dbt-manifest
 	@$(BIN)/pytest -q
+
+faults: $(READY)  ## kill every step of arrivals, publish and load, and restart
+	@$(BIN)/pytest -q tests/faults
+
+soak: $(READY)  ## the whole platform under random faults, then all rows compared (SOAK_SECONDS=600, SOAK_SEED=...)
+	@$(BIN)/python -m tests.soak
 
 check: $(READY)  ## lint, types, import rule, SQL style, definitions
 	@$(BIN)/datalake dbt-manifest
@@ -54,4 +60,4 @@ $(READY): requirements.lock pyproject.toml
 		"$$uv" pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $(READY)
 
-.PHONY: help demo dev test check bench lock clean
+.PHONY: help demo dev test faults soak check bench lock clean
