@@ -89,5 +89,5 @@ class SessionWithLockingGlue(AccountSession):
         super().__init__(account)
         self.glue = glue or LockingGlue(super().client("glue"))
 
-    def client(self, service: Any, region: str | None = None) -> Any:
-        return self.glue if service == "glue" else super().client(service, region)
+    def client(self, service: Any, region: str | None = None, **options: Any) -> Any:
+        return self.glue if service == "glue" else super().client(service, region, **options)

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
-from greenlet import getcurrent, greenlet
+from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
 
 from datalake_assets.catalog.glue import GlueTable
 from datalake_assets.catalog.layout import Kind, place_of
@@ -58,7 +58,8 @@ class FakeAws:
 
     def published(self, partition: str) -> str | None:
         entry = self.partitions.get(partition) if partition else self.table
-        return (entry or {}).get("Parameters", {}).get("datalake_version")
+        version: str | None = (entry or {}).get("Parameters", {}).get("datalake_version")
+        return version
 
     def places(self, table: str, kind: Kind) -> set[str]:
         found = (place_of(table, key) for key in self.objects)
@@ -190,7 +191,7 @@ class FakeSession:
     def __init__(self, aws: FakeAws) -> None:
         self._clients = {"s3": FakeS3(aws), "glue": FakeGlue(aws)}
 
-    def client(self, service: str, _: str | None = None) -> Any:
+    def client(self, service: str, _: str | None = None, **options: Any) -> Any:
         return self._clients[service]
 
 

@@ -1,3 +1,4 @@
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
@@ -284,7 +285,7 @@ def test_a_switch_that_was_decided_on_long_ago_is_not_made(
     late = lake.manifest(table, "2013-01-01", "v2", ROWS)
 
     def sleep() -> None:
-        now = deadline.time.time() + deadline.SWITCH_SECONDS + 1
+        now = time.time() + deadline.SWITCH_SECONDS + 1
         monkeypatch.setattr(deadline, "time", SimpleNamespace(time=lambda: now))
 
     locking.glue.before["batch_update_partition"] = sleep  # suspended right before the request is signed

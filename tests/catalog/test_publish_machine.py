@@ -29,7 +29,7 @@ from datalake_assets.catalog.publish import publish
 from datalake_assets.catalog.rollback import rollback
 from datalake_assets.catalog.vacuum import vacuum
 from datalake_assets.catalog.versions import new_version_id
-from datalake_assets.errors import PlatformError
+from datalake_assets.errors import AuditFailed, ConfigurationError, PlatformError
 from tests.catalog.fake_aws import START, FakeAws, Program, Programs, fake_table, is_complete, uploaded
 
 DAY = "2013-01-01"
@@ -59,6 +59,8 @@ class PublishMachine(RuleBasedStateMachine):
         self.made = 0
         self.objects: dict[str, int] = {}
         self.rested_at = ""
+        self.is_disturbed = False
+        """Whether anybody was killed or failed since all came to rest, and may have left work to vacuum."""
 
     def id(self, early: timedelta) -> str:
         """An id as a host makes it whose clock is behind by `early`, or whose run began so long ago."""
@@ -116,6 +118,7 @@ class PublishMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def kill(self, data: st.DataObject) -> None:
         data.draw(st.sampled_from(self.running)).kill()
+        self.is_disturbed = True
         self.forget_done()
 
     @rule(minutes=st.sampled_from([0.01, 1, 4, 6, 29, 31, 61, 60 * 13, 60 * 25]))
@@ -133,6 +136,8 @@ class PublishMachine(RuleBasedStateMachine):
             # A ClientError is of an upload that was asleep for longer than its signature is good for.
             if program.is_done and program.error and not isinstance(program.error, PlatformError | ClientError):
                 raise program.error
+            if program.is_done and program.error and not isinstance(program.error, AuditFailed | ConfigurationError):
+                self.is_disturbed = True
         self.running = [program for program in self.running if not program.is_done]
 
     # What holds
@@ -162,19 +167,27 @@ class PublishMachine(RuleBasedStateMachine):
     @rule()
     def all_comes_to_rest(self) -> None:
         """Everybody finishes; then the greatest accepted version is published, and that never goes back."""
-        while self.running:
-            self.running.pop().finish()
+        for program in self.running:
+            program.finish()
+        self.forget_done()
+        if not self.is_disturbed:
+            self.greatest_is_published()
+        self.is_disturbed = False
         vacuum(self.table, keep_versions=KEEP, grace=GRACE, threads=1)
+        self.greatest_is_published()
         published = self.aws.published(self.partition) or ""
         if published:
-            accepted = self.aws.places("flights", Kind.MANIFEST) - self.aws.places("flights", Kind.EXPIRED)
-            assert published == max(accepted)
             manifest = read_manifest(
                 self.table.session.client("s3"), self.table.bucket, "flights", self.partition, published
             )
             assert manifest.version.id == published
         assert published >= self.rested_at
         self.rested_at = published
+
+    def greatest_is_published(self) -> None:
+        if published := self.aws.published(self.partition):
+            accepted = self.aws.places("flights", Kind.MANIFEST) - self.aws.places("flights", Kind.EXPIRED)
+            assert published == max(accepted)
 
     def teardown(self) -> None:
         if hasattr(self, "aws"):

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -165,7 +166,7 @@ def test_a_version_that_somebody_else_registered_is_not_touched(
 ) -> None:
     publish_versions(flights, lake, "v1", "v2", "v3")
     glue = flights.session.client("glue")
-    names = {"DatabaseName": flights.database, "TableName": "flights"}
+    names: Any = {"DatabaseName": flights.database, "TableName": "flights"}
     entry = glue.get_partition(**names, PartitionValues=[DAY])["Partition"]["StorageDescriptor"]
     for location, left in ((f"dt={DAY}/v=v1", {"v1", "v3"}), (f"dt={DAY}/", {"v1", "v3"})):
         entry["Location"] = f"s3://{flights.bucket}/flights/{location}"
