@@ -156,6 +156,25 @@ def test_an_object_whose_deletion_was_never_told_does_not_run_its_partition_for_
     assert live(ledger) == {listed("a").key: etag_of("1")}
 
 
+def test_a_file_that_was_away_while_a_run_listed_and_came_back_before_it_published_is_not_forgotten(
+    ledger: Ledger,
+) -> None:
+    ledger.record([event("a", "1")])
+    begun = ledger.last_change()
+    ledger.record([event("a", "1", seconds=9)])
+    found = ledger.mark_published(SOURCE, DAY, objects=[], version="v1", begun_seq=begun)
+    assert (found.is_dirty, live(ledger)) == (True, {listed("a").key: etag_of("1")})
+
+
+def test_a_file_that_a_run_read_and_whose_deletion_was_told_before_its_creation_leaves_the_partition_dirty(
+    ledger: Ledger,
+) -> None:
+    begun = ledger.last_change()
+    ledger.record([event("a", seconds=9, deleted=True)])
+    found = ledger.mark_published(SOURCE, DAY, objects=[listed("a")], version="v1", begun_seq=begun)
+    assert (found.is_dirty, live(ledger)) == (True, {})
+
+
 def test_a_partition_that_no_event_told_of_can_be_published(ledger: Ledger) -> None:
     found = ledger.mark_published(SOURCE, DAY, objects=[listed("a")], version="v1")
     assert (found.objects, found.is_dirty) == (1, False)

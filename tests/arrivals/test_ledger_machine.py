@@ -219,8 +219,9 @@ class LedgerMachine(RuleBasedStateMachine):
             found = self.ledger.mark_published(SOURCE, run.day, objects=run.objects, version="w", begun_seq=begun_seq)
             assert not found.is_dirty
 
-    @rule(day=st.sampled_from(TAKEN_DAYS), before=steps, after=steps)
-    def a_sweep_comes_during_a_run(self, day: str, before: list[Step], after: list[Step]) -> None:
+    @rule(day=st.sampled_from(TAKEN_DAYS), key=keys, before=steps, after=steps)
+    def a_sweep_comes_during_a_run(self, day: str, key: str, before: list[Step], after: list[Step]) -> None:
+        self.put(key=key, content="1")
         self.run_begins(day, [])
         for step in before:
             self._do(step)
