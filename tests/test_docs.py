@@ -49,6 +49,20 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+TEST_NAME = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
+
+
+def test_every_promise_names_a_test_that_is_there() -> None:
+    named = TEST_NAME.findall((PROJECT_ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8"))
+    assert len(named) >= 20
+    missing = [
+        f"{file}::{name}"
+        for file, name in named
+        if not (PROJECT_ROOT / file).exists() or f"def {name}(" not in (PROJECT_ROOT / file).read_text(encoding="utf-8")
+    ]
+    assert not missing
+
+
 @pytest.mark.parametrize("command", ["demo", "dev", "sandbox", "sweep", "validate"])
 def test_each_command_explains_itself(command: str) -> None:
     datalake = Path(sys.executable).parent / "datalake"
