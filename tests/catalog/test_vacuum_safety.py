@@ -1,5 +1,6 @@
 """Each danger that vacuum's argument names, played step by step: somebody sleeps, is killed, is late or comes twice."""
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
@@ -8,6 +9,7 @@ import pytest
 
 from datalake_assets.catalog import deadline
 from datalake_assets.catalog.glue import GlueTable
+from datalake_assets.catalog.manifest import write_manifest
 from datalake_assets.catalog.publish import publish
 from datalake_assets.catalog.rollback import rollback
 from datalake_assets.catalog.vacuum import VacuumResult, vacuum
@@ -244,3 +246,28 @@ def test_a_table_that_vanishes_during_the_visit_keeps_all(world: World) -> None:
     with pytest.raises(ConfigurationError):
         world.vacuum()
     assert world.aws.objects == before
+
+
+def test_a_large_table_costs_few_calls_beside_its_marks(world: World) -> None:
+    partitions, versions = 300, 10
+    newest = []
+    for partition in (f"p{number:04d}" for number in range(partitions)):
+        for version in range(versions):
+            manifest = uploaded(world.table, partition, f"v{version}", objects=1)
+            write_manifest(world.table.session.client("s3"), world.table.bucket, manifest)
+        newest.append(manifest)
+    world.table.switch_locations(newest)
+    calls: Counter[str] = Counter()
+    world.aws.gate = lambda operation, key: calls.update([operation])
+
+    world.passes(HOUR)
+    assert len(vacuum(world.table, keep_versions=1, grace=GRACE).marked) == partitions * (versions - 1)
+    assert (calls["list"], calls["compare"], calls["get"]) == (2, 2, partitions)
+    calls.clear()
+    world.passes(2 * HOUR)
+    assert len(vacuum(world.table, keep_versions=1, grace=GRACE).removed) == partitions * (versions - 1)
+    assert (calls["list"], calls["compare"], calls["get"], calls["put"]) == (2, 2, partitions, 0)
+    assert calls["delete"] == 9  # manifests, objects, marks: a thousand keys a call
+    calls.clear()
+    assert vacuum(world.table, keep_versions=1, grace=GRACE).kept == partitions
+    assert calls == {"get_table": 1, "list": 2, "compare": 2}
