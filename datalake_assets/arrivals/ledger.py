@@ -27,12 +27,12 @@ from datalake_assets.arrivals.published import mark_published
 from datalake_assets.arrivals.requested import remember, runs_of_the_last_hour
 from datalake_assets.arrivals.requests import PartitionsRun
 from datalake_assets.arrivals.sources import RawObject
-from datalake_assets.arrivals.states import SELECTED, Change, Place, known_states, lock_buckets, write
+from datalake_assets.arrivals.states import Change, Place, known_states, live_rows, lock_buckets, write
 from datalake_assets.database.engine import engine
 from datalake_assets.failpoints import failpoint
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine, Row
+    from sqlalchemy import Connection, Engine
 
 BATCH_ROWS = 5_000  # a transaction of about a tenth of a second
 
@@ -135,7 +135,7 @@ class Ledger:
         while True:
             with self._transaction() as connection:
                 lock_buckets(connection, {listing.bucket})
-                rows = _live_rows(connection, listing.bucket, listing.prefix, after, upto)
+                rows = live_rows(connection, listing.bucket, listing.prefix, after, upto, BATCH_ROWS)
                 # More rows than a transaction should change are taken over in parts.
                 end = rows[-1].key if len(rows) == BATCH_ROWS else upto
                 first, at = at, len(told) if end is None else bisect_right(told, end, lo=at, key=lambda each: each.key)
@@ -181,7 +181,7 @@ class Ledger:
         """Yield batches of the objects below a prefix that are not deleted, in key order: `after` < key <= `upto`."""
         while True:
             with self._transaction() as connection:
-                rows = _live_rows(connection, bucket, prefix, after, upto)
+                rows = live_rows(connection, bucket, prefix, after, upto, BATCH_ROWS)
             if rows:
                 yield [Arrival(*row) for row in rows]
             if len(rows) < BATCH_ROWS:
@@ -348,22 +348,6 @@ class Ledger:
                 {"sources": list(source_ids)},
             ).all()
         return [SourceSummary(**row._mapping) for row in rows]
-
-
-def _live_rows(connection: "Connection", bucket: str, prefix: str, after: str, upto: str | None) -> "list[Row[Any]]":
-    """At most `BATCH_ROWS` objects below a prefix that are not deleted, in key order."""
-    from sqlalchemy import text
-
-    return list(
-        connection.execute(
-            text(
-                f"SELECT {SELECTED} FROM arrival_object WHERE bucket = :bucket AND key > :after AND key >= :prefix "
-                "AND starts_with(key, :prefix) AND (CAST(:upto AS text) IS NULL OR key <= :upto) AND NOT is_deleted "
-                "ORDER BY key LIMIT :limit"
-            ),
-            {"bucket": bucket, "prefix": prefix, "after": after, "upto": upto, "limit": BATCH_ROWS},
-        ).all()
-    )
 
 
 def _listed_since(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from datalake_assets.arrivals.order import Arrival
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row
 
 Place = tuple[str, str]  # bucket, key
 Change = tuple[Arrival | None, Arrival]  # the state before, if any, and the new one
@@ -49,6 +49,24 @@ def known_states(connection: "Connection", places: list[Place]) -> dict[Place, A
         {"buckets": [bucket for bucket, _ in places], "keys": [key for _, key in places]},
     )
     return {(row[0], row[1]): Arrival(*row) for row in rows}
+
+
+def live_rows(
+    connection: "Connection", bucket: str, prefix: str, after: str, upto: str | None, limit: int
+) -> "list[Row[Any]]":
+    """At most `limit` objects below a prefix that are not deleted, in key order."""
+    from sqlalchemy import text
+
+    return list(
+        connection.execute(
+            text(
+                f"SELECT {SELECTED} FROM arrival_object WHERE bucket = :bucket AND key > :after AND key >= :prefix "
+                "AND starts_with(key, :prefix) AND (CAST(:upto AS text) IS NULL OR key <= :upto) AND NOT is_deleted "
+                "ORDER BY key LIMIT :limit"
+            ),
+            {"bucket": bucket, "prefix": prefix, "after": after, "upto": upto, "limit": limit},
+        ).all()
+    )
 
 
 def write(connection: "Connection", changes: list[Change]) -> None:
