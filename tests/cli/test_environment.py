@@ -3,12 +3,15 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from datalake_assets.cli.dagster_processes import make_home
 from datalake_assets.sandbox.sandbox import Sandbox
+from tests.cli.conftest import Datalake
+from tests.conftest import forget_accounts
 from tests.integration.relay import Relay
 
 DATALAKE = str(Path(sys.executable).parent / "datalake")
@@ -23,44 +26,67 @@ COMMANDS = [
 ]
 
 
-def failing(command: list[str], environment: dict[str, str]) -> str:
-    """The one line that a command of its own process ends with."""
-    done = subprocess.run([DATALAKE, *command], env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert done.stdout == ""
-    (line,) = done.stderr.splitlines()
+@pytest.fixture(autouse=True)
+def forgetful() -> Iterator[None]:
+    """Let no later test see what was read from an environment of these."""
+    yield
+    forget_accounts()
+
+
+def failing(datalake: Datalake, command: list[str]) -> str:
+    """The one line that a command ends with."""
+    result = datalake(*command)
+    assert result.exit_code == 1, result.output
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
     assert line.startswith("Error: ")
     return line
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
-def test_without_an_environment_a_command_says_which_variable_is_missing(command: list[str], tmp_path: Path) -> None:
-    line = failing(command, {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"})
+def test_without_an_environment_a_command_says_which_variable_is_missing(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, datalake: Datalake
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))  # no ~/.aws
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    forget_accounts()
+    line = failing(datalake, command)
     assert "datalake sandbox env" in line
     assert any(name in line for name in ("DATALAKE_DATABASE_URL", "DAGSTER_HOME", "AWS_*"))
 
 
 @pytest.mark.parametrize("command", [COMMANDS[3], COMMANDS[5]], ids=lambda command: command[0])
 def test_what_is_told_to_dagster_needs_a_dagster_home_before_anything_changes(
-    command: list[str], sandbox: Sandbox, tmp_path: Path
+    command: list[str], sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, datalake: Datalake
 ) -> None:
-    environment = {**os.environ}
-    assert "DAGSTER_HOME is not set" in failing(command, environment)
-    assert "has no dagster.yaml" in failing(command, {**environment, "DAGSTER_HOME": str(tmp_path)})
-    home = make_home(tmp_path / "home")
-    del environment["DATALAKE_DAGSTER_DATABASE_URL"]
-    line = failing(command, {**environment, "DAGSTER_HOME": str(home)})
-    assert "dagster.yaml cannot be used: DATALAKE_DAGSTER_DATABASE_URL not set" in line
+    assert "DAGSTER_HOME is not set" in failing(datalake, command)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    assert "has no dagster.yaml" in failing(datalake, command)
+    monkeypatch.setenv("DAGSTER_HOME", str(make_home(tmp_path / "home")))
+    monkeypatch.delenv("DATALAKE_DAGSTER_DATABASE_URL")
+    told = "dagster.yaml cannot be used: DATALAKE_DAGSTER_DATABASE_URL not set"
+    assert told in failing(datalake, command)
 
 
-def test_a_stopped_database_is_one_line(sandbox: Sandbox, tmp_path: Path) -> None:
-    home = str(make_home(tmp_path / "home"))
+def test_a_stopped_database_is_one_line(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, datalake: Datalake
+) -> None:
     relay = Relay(sandbox.ports["postgres"])
     relay.close()  # a port that nobody listens on any more
-    here, gone = f":{sandbox.ports['postgres']}/", f":{relay.port}/"
-    environment = {name: value.replace(here, gone) for name, value in os.environ.items()} | {"DAGSTER_HOME": home}
-    assert "does not answer" in failing(["sweep"], environment)
-    assert "does not answer" in failing(["load", "flights/flights"], environment)
+    for name in ("DATALAKE_DATABASE_URL", "DATALAKE_DAGSTER_DATABASE_URL"):
+        monkeypatch.setenv(name, os.environ[name].replace(f":{sandbox.ports['postgres']}/", f":{relay.port}/"))
+    monkeypatch.setenv("DAGSTER_HOME", str(make_home(tmp_path / "home")))
+    forget_accounts()
+    for command in (["sweep"], ["arrivals"], ["load", "flights/flights"]):
+        assert "does not answer" in failing(datalake, command)
+
+
+def test_a_command_of_its_own_process_ends_with_one_line_and_no_traceback(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    done = subprocess.run([DATALAKE, "sweep"], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "DATALAKE_DATABASE_URL" in line
 
 
 def test_help_is_there_without_any_environment_and_imports_no_library(tmp_path: Path) -> None:
