@@ -9,6 +9,7 @@ is repeated under the same run keys, and Dagster starts one run per key. Of two 
 request a partition; the other one decides anew at its next tick.
 """
 
+import datetime as dt
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -46,6 +47,7 @@ RUN_KEYS_PER_QUERY = 100
 
 RUN_KEY_TAG = "dagster/run_key"
 _WILL_RETRY_TAG = "dagster/will_retry"
+RETRY_COMES_SECONDS = 300.0
 
 
 def build_arrival_sensor(
@@ -196,14 +198,17 @@ def run_states(
             found |= dict.fromkeys(asked, RunState.UNKNOWN)
             continue
         # Newest first, so that the first state of a key is that of its newest run.
-        for run in instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: asked})):
-            key, state = run.tags[RUN_KEY_TAG], _run_state(run)
-            if state is not None and (key not in found or state is RunState.IN_FLIGHT):
+        for record in instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: asked})):
+            run = record.dagster_run
+            key, state = run.tags[RUN_KEY_TAG], _run_state(record)
+            # An older run that failed keeps its promise of a retry for ever: the newer run is that retry.
+            if state is not None and (key not in found or (state is RunState.IN_FLIGHT and not run.is_finished)):
                 found[key] = state
     return found
 
 
-def _run_state(run: dg.DagsterRun) -> RunState | None:
+def _run_state(record: dg.RunRecord) -> RunState | None:
+    run = record.dagster_run
     if run.status is dg.DagsterRunStatus.NOT_STARTED:
         # Written, but never handed to the run queue: the daemon does that when its key is requested again.
         return None
@@ -212,8 +217,16 @@ def _run_state(run: dg.DagsterRun) -> RunState | None:
     if run.status is dg.DagsterRunStatus.CANCELED:
         return RunState.CANCELED
     if run.status is dg.DagsterRunStatus.FAILURE:
-        return RunState.IN_FLIGHT if run.tags.get(_WILL_RETRY_TAG) == "true" else RunState.FAILED
+        if run.tags.get(_WILL_RETRY_TAG) != "true":
+            return RunState.FAILED
+        # Dagster asks once for the retry: if the code server does not answer then, no retry ever comes.
+        since = dt.datetime.now(dt.UTC) - _utc(record.update_timestamp)
+        return RunState.IN_FLIGHT if since < dt.timedelta(seconds=RETRY_COMES_SECONDS) else RunState.FAILED
     return RunState.IN_FLIGHT
+
+
+def _utc(moment: dt.datetime) -> dt.datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
 def _run_request(source: ArrivalSource, request: PartitionsRun) -> dg.RunRequest:

@@ -1,0 +1,69 @@
+"""What the sensor takes a run for that Dagster retries by itself."""
+
+import uuid
+from collections.abc import Iterator
+
+import dagster as dg
+import pytest
+
+from datalake_assets.arrivals import sensor
+from datalake_assets.arrivals.requests import RunState
+from datalake_assets.arrivals.sensor import run_states
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+
+
+def add(instance: dg.DagsterInstance, status: dg.DagsterRunStatus, *, parent: str | None = None, **tags: str) -> str:
+    run_id = str(uuid.uuid4())
+    more = {f"dagster/{name}": value for name, value in tags.items()}
+    instance.add_run(
+        dg.DagsterRun(
+            job_name="flights",
+            run_id=run_id,
+            status=status,
+            tags={"dagster/run_key": "key", **more},
+            parent_run_id=parent,
+            root_run_id=parent,
+        )
+    )
+    return run_id
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        (dg.DagsterRunStatus.SUCCESS, RunState.SUCCEEDED),
+        (dg.DagsterRunStatus.FAILURE, RunState.FAILED),
+        (dg.DagsterRunStatus.CANCELED, RunState.CANCELED),
+        (dg.DagsterRunStatus.STARTED, RunState.IN_FLIGHT),
+    ],
+)
+def test_the_retry_of_a_crashed_run_counts_not_the_crashed_run(
+    instance: dg.DagsterInstance, status: dg.DagsterRunStatus, state: RunState
+) -> None:
+    crashed = add(instance, dg.DagsterRunStatus.FAILURE, will_retry="true")
+    add(instance, status, parent=crashed)
+    assert run_states(instance, ["key"]) == {"key": state}
+
+
+def test_a_crashed_run_is_in_flight_until_its_retry_is_there(instance: dg.DagsterInstance) -> None:
+    add(instance, dg.DagsterRunStatus.FAILURE, will_retry="true")
+    assert run_states(instance, ["key"]) == {"key": RunState.IN_FLIGHT}
+
+
+def test_a_crashed_run_whose_retry_never_came_has_failed(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(instance, dg.DagsterRunStatus.FAILURE, will_retry="true")
+    monkeypatch.setattr(sensor, "RETRY_COMES_SECONDS", 0.0)
+    assert run_states(instance, ["key"]) == {"key": RunState.FAILED}
+
+
+def test_an_older_run_that_is_not_over_counts(instance: dg.DagsterInstance) -> None:
+    add(instance, dg.DagsterRunStatus.STARTED)
+    add(instance, dg.DagsterRunStatus.FAILURE, will_retry="false")
+    assert run_states(instance, ["key"]) == {"key": RunState.IN_FLIGHT}
