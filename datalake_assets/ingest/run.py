@@ -7,6 +7,7 @@ gives the same result. Partitions are prepared in parallel and published in batc
 them in one call and each call costs a round trip.
 """
 
+import logging
 import os
 import shutil
 import tempfile
@@ -31,6 +32,8 @@ from datalake_assets.ingest.prepare import Prepared, prepare
 from datalake_assets.ingest.recheck import recheck
 from datalake_assets.ingest.tables import PipelineTables
 from datalake_assets.ingest.warehouse import load_versions
+
+log = logging.getLogger(__name__)
 
 BATCH = 32  # partitions prepared before they are published together; what a crash may have to repeat
 
@@ -110,7 +113,7 @@ class _Lake:
                 else:
                     done.add(outcome.partition)
                     yield outcome
-            for result in self._publish(prepared, version, begun_seq):
+            for result in self._publish(prepared, version, begun_seq, scratch):
                 done.add(result.partition)
                 yield result
         except Exception as error:  # noqa: BLE001 - the run is told which partitions are as they were, and fails with it
@@ -133,7 +136,9 @@ class _Lake:
                     outcome = Failed(partition, error)
                 yield outcome
 
-    def _publish(self, prepared: Sequence[Prepared], version: str, begun_seq: int) -> Iterator[Published | Failed]:
+    def _publish(
+        self, prepared: Sequence[Prepared], version: str, begun_seq: int, scratch: Path
+    ) -> Iterator[Published | Failed]:
         """Publish what was set aside first, then the good rows of each partition that passes its checks.
 
         A version that does not pass is uploaded too and kept as rejected: its rows are what a person needs to see.
@@ -153,13 +158,15 @@ class _Lake:
         published = self._tables.publish_lake(list(sources.values()), version, rejected)
         failpoint("ingest.published")
         publish_seconds = (time.monotonic() - begin) / len(prepared)
+        visible: list[Manifest] = []
         for manifest, switch in published:
             source = sources[manifest.version.partition]
             if switch.error:
                 yield _failed(source, self._told(source, manifest, switch.error))
             elif switch.after and switch.after.version_id != version:
-                yield self._won_by_another(source, switch.after.version_id, begun_seq)
+                yield self._won_by_another(source, switch.after.version_id, begun_seq, visible)
             else:
+                visible.append(manifest)
                 self._seen[source.partition] = (source.objects, begun_seq)
                 yield published_outcome(
                     self._tables.lake,
@@ -167,6 +174,11 @@ class _Lake:
                     seconds=source.seconds + publish_seconds,
                     notes=tuple(source.result.notes),
                 )
+        try:
+            self._tables.empty_stale_quarantine(visible, scratch)
+        except PlatformError as error:
+            # The rows of the lake are published; what is stale beside them goes with the partition's next run.
+            log.warning("the quarantine of %s may show rows of an older run: %s", self._pipeline.name, error)
 
     def _told(self, source: Prepared, manifest: Manifest, error: PlatformError) -> PlatformError:
         tables = self._tables
@@ -174,12 +186,15 @@ class _Lake:
         bad_rows = self._pipeline.mapping.bad_rows
         return rejection(source, bad_rows, error, quarantine=tables.quarantine.where, kept=kept)
 
-    def _won_by_another(self, source: Prepared, version: str, begun_seq: int) -> Published | Failed:
+    def _won_by_another(
+        self, source: Prepared, version: str, begun_seq: int, visible: list[Manifest]
+    ) -> Published | Failed:
         """What a run that began later has published meanwhile: it stays, and is what is loaded."""
         try:
             manifest = self._manifest(source.partition, version)
         except PlatformError as error:
             return _failed(source, error)
+        visible.append(manifest)
         if _same_objects(source.objects, manifest.inputs):
             self._seen[source.partition] = (source.objects, begun_seq)
         return published_outcome(self._tables.lake, manifest, reused=True)

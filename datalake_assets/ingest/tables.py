@@ -1,6 +1,7 @@
 """The two catalog tables of a pipeline, its rows and the rows set aside, and how prepared partitions get there."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,6 +51,29 @@ class PipelineTables:
         schema = self.pipeline.quarantine_schema
         published = self._publish(self.quarantine, schema, wanted, files, counts, version)
         return {manifest.version.partition: switch.error for manifest, switch in published if switch.error}
+
+    def empty_stale_quarantine(self, published: Sequence[Manifest], folder: Path) -> None:
+        """Take out rows that an older run set aside after the run of the published version had found none to replace.
+
+        That run's own empty version takes the id of the version it belongs to, so whoever makes it makes the same.
+        """
+        without = {each.version.partition: each for each in published if not each.counts.rows_quarantined}
+        current = self.quarantine.current_many(list(without))
+        stale = [
+            replace(each, version=replace(each.version, table=self.quarantine.name, objects=()), checks=(), reasons=())
+            for partition, each in without.items()
+            if (shown := current[partition]) and shown.version_id < each.version.id
+        ]
+        for manifest in stale:
+            version = manifest.version
+            target = folder / f"quarantine-{version.id}"
+            target.mkdir(exist_ok=True)
+            files = {version.partition: [_local_file(_empty_quarantine(target))]}
+            uploaded = upload_versions(self._s3, self.quarantine.bucket, self.quarantine.name, version.id, files)
+            columns = self.pipeline.quarantine_schema.columns
+            manifest = replace(manifest, version=uploaded[version.partition], counts=_all_published(0), columns=columns)
+            if error := publish_partitions(self.quarantine, [manifest])[version.partition].error:
+                raise error
 
     def publish_lake(
         self, prepared: Sequence[Prepared], version: str, failed_checks: Mapping[str, Sequence[str]]

@@ -9,7 +9,7 @@ import pytest
 from datalake_assets.accounts.secrets import warehouse_secret
 from datalake_assets.ingest import prepare as preparing
 from datalake_assets.warehouse.connection import connect
-from tests.integration.user import Platform, Run, asset, flights_file
+from tests.integration.user import Platform, Run, asset, flight, flights_file
 
 LAKE, WAREHOUSE = asset("lake", "flights"), asset("warehouse", "flights")
 
@@ -76,7 +76,8 @@ def test_a_run_that_was_overtaken_does_not_bring_old_rows_back(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     day = platform.day()
-    platform.put_day(day)
+    # Its bad row is set aside after the quicker run found no quarantine to replace.
+    platform.put_day(day, flights_file(day, 150, lines=[flight(day, 151, distance="far")]))
     gate = Gate(monkeypatch)
     slow: list[Run] = []
     thread = threading.Thread(target=lambda: slow.append(run_beside(platform, day)))
@@ -92,6 +93,8 @@ def test_a_run_that_was_overtaken_does_not_bring_old_rows_back(
     assert slow[0].success
     assert platform.numbers(day) == both([11, 12])
     assert slow[0].materialized(LAKE) == {}, "it has published nothing"
+    assert platform.glue_partition("flights_quarantine", day), "the slow run has published its quarantine"
+    assert platform.quarantine(day) == []
     assert not platform.is_dirty("flights/flights", day)
 
 
