@@ -1,6 +1,7 @@
 """`datalake rollback`: put an older version of a partition back, in the lake, in Dagster, in the warehouse."""
 
 import getpass
+import os
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,7 @@ def rollback(pipeline: str, partition: str | None, to: str | None, reason: str, 
             key,
             to=wanted.version_id,
             reason=reason,
-            requested_by=getpass.getuser(),
+            requested_by=_user(),
             run_id=f"rollback-{uuid.uuid4().hex}",
             report=instance.report_runless_asset_event,
         ):
@@ -67,6 +68,14 @@ def rollback(pipeline: str, partition: str | None, to: str | None, reason: str, 
                 _say(f"✓ {count(told['rows'], 'row')} in the lake, as version {outcome.version}", as_json)
     if as_json:
         show_json(told)
+
+
+def _user() -> str:
+    """Who asks; containers run under numbers that have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
 
 
 def _choose(versions: "list[VersionInfo]", to: str | None, label: str) -> "tuple[VersionInfo, VersionInfo]":
