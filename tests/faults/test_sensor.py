@@ -66,7 +66,7 @@ class Daemon:
                 self.instance.report_engine_event("done", run)
                 self.instance._run_storage.handle_run_event(
                     run_id,
-                    dg.DagsterEvent("RUN_SUCCESS", job_name=run.job_name),
+                    dg.DagsterEvent(dg.DagsterEventType.RUN_SUCCESS.value, job_name=run.job_name),
                 )
 
 
