@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datalake_assets.arrivals.sweep import REQUESTS_PER_SECOND
-from datalake_assets.components.pipelines import DeclaredPipeline, declared_pipelines
-from datalake_assets.names import UNPARTITIONED
+from datalake_assets.components.pipelines import declared_pipelines
 from datalake_assets.project import LOCATIONS_FOLDER
 
 if TYPE_CHECKING:
-    from datalake_assets.arrivals.ledger import Ledger
     from datalake_assets.arrivals.sweep import SweepResult
 
 
@@ -31,7 +29,7 @@ def sweep_location(
 
     Args:
         partitions: only these, and no tables without partitions; all by default.
-        recent_days: only what `recent_partitions` names.
+        recent_days: only what `arrivals.sweep.recent_partitions` names.
         requests_per_second: at most so many list requests, each of which shows up to a thousand objects; None for as
             many as S3 answers.
 
@@ -40,36 +38,22 @@ def sweep_location(
     """
     from datalake_assets.accounts.sessions import session
     from datalake_assets.arrivals.ledger import Ledger
-    from datalake_assets.arrivals.sweep import sweep
+    from datalake_assets.arrivals.sweep import recent_partitions, sweep
 
     account = session(location)
-    declared = [each for each in declared_pipelines(folder) if each.location == location]
+    sources = [each.source for each in declared_pipelines(folder) if each.location == location]
     ledger = Ledger()
     if partitions is None and recent_days is not None:
-        partitions = recent_partitions(declared, ledger, recent_days)
+        partitions = recent_partitions(ledger, sources, dt.datetime.now(dt.UTC), recent_days)
     return sweep(
         account.client("s3"),
         account.account.raw_bucket,
-        [each.source for each in declared],
+        sources,
         ledger,
         location=location,
         partitions=partitions,
         requests_per_second=requests_per_second,
     )
-
-
-def recent_partitions(declared: Sequence[DeclaredPipeline], ledger: "Ledger", days: int) -> list[str]:
-    """The partitions in which a lost message is likely.
-
-    Tables without partitions, today and the `days` before it, and every partition that changed in that time or waits
-    for its run: also an old day that somebody is mending.
-    """
-    states = ledger.partition_states([each.source.source_id for each in declared], only_dirty=False)
-    now = states[0].read_at if states else dt.datetime.now(dt.UTC)  # the database's time, as the states' times are
-    since = now - dt.timedelta(days=days)
-    lately = {state.partition for state in states if state.is_dirty or state.last_changed_at >= since}
-    today = now.astimezone(dt.UTC).date()
-    return sorted({UNPARTITIONED, *(str(today - dt.timedelta(days=n)) for n in range(days + 1)), *lately})
 
 
 def told(result: "SweepResult") -> str:
