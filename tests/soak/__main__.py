@@ -70,14 +70,13 @@ class Soak:
         self._calm()
         self._end(self.work)
         self._end(self.reading)
-        found = [
+        return [
             each
             for name, table in self.tables.items()
             for each in differences(
                 self.outsider, table, [p.key for p in self.bucket.partitions if p.table.name == name]
             )
         ]
-        return found
 
     def stop(self) -> None:
         """End all threads, whatever they do."""

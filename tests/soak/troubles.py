@@ -132,7 +132,7 @@ class Troubles:
             self._told("rollbacks", f"{partition.table.name} {partition.key}")
 
     def vacuum(self) -> None:
-        if self._datalake("vacuum", "--grace", f"{VACUUM_GRACE_SECONDS}s"):
+        if self._datalake("vacuum", "--keep", "2", "--grace", f"{VACUUM_GRACE_SECONDS}s"):
             self._told("vacuums")
 
     def rematerialize(self) -> None:
