@@ -63,7 +63,22 @@ def test_every_promise_names_a_test_that_is_there() -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("command", ["demo", "dev", "sandbox", "sweep", "validate"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "arrivals",
+        "demo",
+        "dev",
+        "load",
+        "rollback",
+        "sandbox",
+        "status",
+        "sweep",
+        "vacuum",
+        "validate",
+        "versions",
+    ],
+)
 def test_each_command_explains_itself(command: str) -> None:
     datalake = Path(sys.executable).parent / "datalake"
     shown = subprocess.run([datalake, command, "--help"], capture_output=True, text=True, check=True).stdout
