@@ -22,11 +22,11 @@ KEYS_PER_PAGE = 1_000  # the most that S3 gives at once
 class Page:
     """One page of a listing, in key order.
 
-    `answered_at` is S3's own clock, to the second; `is_last` says that nothing follows.
+    `asked_at` is S3's own clock, to the second, when S3 looked at the earliest; `is_last` says that nothing follows.
     """
 
     objects: tuple[RawObject, ...]
-    answered_at: dt.datetime
+    asked_at: dt.datetime
     is_last: bool
 
 
@@ -51,8 +51,18 @@ class Pace:
         self._next_at = max(self._next_at, self._clock()) + self._seconds
 
 
-def list_pages(s3: "S3Client", bucket: str, prefix: str, *, pace: Pace | None = None) -> Iterator[Page]:
+def list_pages(
+    s3: "S3Client",
+    bucket: str,
+    prefix: str,
+    *,
+    pace: Pace | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Page]:
     """Yield all objects below a prefix, a page at a time; an empty prefix has one page.
+
+    Args:
+        clock: tells seconds, to measure how long an answer takes.
 
     Raises:
         Unavailable, Throttled, AccessDenied, ConfigurationError: the listing is not complete; what came before may be
@@ -63,34 +73,23 @@ def list_pages(s3: "S3Client", bucket: str, prefix: str, *, pace: Pace | None = 
     while True:
         if pace is not None:
             pace.wait()
+        begun = clock()
         with aws_errors(where):
             answer = s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=KEYS_PER_PAGE, **token)
+        # An answer is dated when it leaves, and S3 looked before that, by no more than the whole call took. In whole
+        # seconds, as the date is: of two listings in one second neither may seem to come before the other.
+        took = dt.timedelta(seconds=int(clock() - begun))
         objects = tuple(
             RawObject(bucket, o["Key"], o["ETag"].strip('"'), o["Size"], o["LastModified"])
             for o in answer.get("Contents", [])
         )
         is_last = not answer.get("IsTruncated", False)
-        yield Page(objects, _answered_at(answer), is_last)
+        yield Page(objects, _answered_at(answer) - took, is_last)
         if is_last:
             return
         if not answer.get("NextContinuationToken"):
             raise Unavailable("the listing broke off without a continuation", where=where)
         token = {"ContinuationToken": answer["NextContinuationToken"]}
-
-
-def list_source(
-    s3: "S3Client", bucket: str, patterns: Sequence[KeyPattern], *, marker: KeyPattern | None = None
-) -> Iterator[tuple[str, RawObject]]:
-    """Yield (partition, object) for every object of a source, in key order, with the memory of one page.
-
-    What is a marker is no object, also if a pattern takes it.
-    """
-    # Prefixes that do not hold each other, in their order: so are the keys below them.
-    for prefix in fewest_prefixes(pattern.prefix() for pattern in patterns):
-        for page in list_pages(s3, bucket, prefix):
-            for found in page.objects:
-                if (partition := partition_of(found.key, patterns, marker)) is not None:
-                    yield partition, found
 
 
 def list_partition(

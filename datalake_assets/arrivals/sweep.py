@@ -27,10 +27,9 @@ from datalake_assets.names import UNPARTITIONED
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# S3 tells its time to the second, and when the answer left rather than when it looked.
 REQUESTS_PER_SECOND = 20.0
-MAX_RECENT_PARTITIONS = 1_000  # each is a request: a sweep of them takes less than a minute
-LISTING_MARGIN = dt.timedelta(seconds=2)
+MAX_RECENT_PARTITIONS = 1_000  # each is a request for each table that can have it: minutes, at that rate
+LISTING_MARGIN = dt.timedelta(seconds=2)  # the fractions that dates leave out, and how far S3's hosts may differ
 
 
 @dataclass(frozen=True)
@@ -85,9 +84,9 @@ def sweep(
     for prefix in matcher.prefixes(partitions):
         seen_since = dead_letters.now()
         listing: Listing | None = None
-        for page, after in _pages_with_start(s3, bucket, prefix, pace):
+        for page, after in _pages_with_start(list_pages(s3, bucket, prefix, pace=pace, clock=clock), bucket, prefix):
             # Of all pages, the first one was true first: it is the time that holds for the whole listing.
-            listed_at = page.answered_at - LISTING_MARGIN
+            listed_at = page.asked_at - LISTING_MARGIN
             listing = listing or Listing(bucket, prefix, matcher.texts_below(prefix), listed_at)
             total += _reconcile(page, after, listing, matcher, ledger, dead_letters, location)
             failpoint("sweep.page")
@@ -118,10 +117,10 @@ def recent_partitions(ledger: Ledger, sources: Sequence[ArrivalSource], now: dt.
     return sorted(found)
 
 
-def _pages_with_start(s3: "S3Client", bucket: str, prefix: str, pace: Pace | None) -> Iterator[tuple[Page, str]]:
+def _pages_with_start(pages: Iterator[Page], bucket: str, prefix: str) -> Iterator[tuple[Page, str]]:
     """Each page with the last key before it."""
     after = ""
-    for page in list_pages(s3, bucket, prefix, pace=pace):
+    for page in pages:
         keys = [o.key for o in page.objects]
         if keys != sorted(keys) or (keys and keys[0] <= after):
             # S3 Express directory buckets list without order.
@@ -139,7 +138,7 @@ def _reconcile(
     dead_letters: DeadLetters,
     location: str,
 ) -> SweepResult:
-    listed_at = page.answered_at - LISTING_MARGIN
+    listed_at = page.asked_at - LISTING_MARGIN
     matched: list[Arrival] = []
     letters: list[Unexpected] = []
     for found in page.objects:
