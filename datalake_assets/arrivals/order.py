@@ -73,10 +73,6 @@ class Outcome(Enum):
     STALE = "stale"  # older than what is known
 
     @property
-    def is_change(self) -> bool:
-        return self in (Outcome.ADDED, Outcome.CHANGED, Outcome.REMOVED)
-
-    @property
     def is_written(self) -> bool:
         return self not in (Outcome.UNCHANGED, Outcome.STALE)
 

@@ -7,11 +7,11 @@ newer one.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from datalake_assets.errors import ConfigurationError, PlatformError, RowCountMismatch, Unavailable
+from datalake_assets.errors import ConfigurationError, RowCountMismatch
 from datalake_assets.failpoints import failpoint
 from datalake_assets.names import partition_key, quoted, version_id
 from datalake_assets.warehouse.connection import WarehouseConnection
@@ -22,7 +22,6 @@ from datalake_assets.warehouse.ledger import (
     loaded_version,
     lock_ledger,
     record_load,
-    status,
 )
 from datalake_assets.warehouse.retries import retrying
 from datalake_assets.warehouse.sql import columns_sql, redshift_type
@@ -84,36 +83,6 @@ def load_partition(
     if held := newer(loaded_version(connection, table, load.partition), load):
         return skipped(table, load, held)
     return _load(connection, table, load, iam_role=iam_role, run_id=run_id)
-
-
-def load_partitions(
-    connection: WarehouseConnection,
-    table: WarehouseTable,
-    loads: Sequence[PartitionLoad],
-    *,
-    iam_role: str,
-    run_id: str,
-) -> dict[str, LoadResult | PlatformError]:
-    """Load several partitions on one connection, each by itself; return the result or the failure of each.
-
-    Raises:
-        Unavailable: the connection broke; the partitions before are loaded, and repeating skips them.
-    """
-    prepare(connection, table)
-    held = status(connection, table)
-    done: dict[str, LoadResult | PlatformError] = {}
-    for load in loads:
-        try:
-            _check(table, load.partition)
-            if already := newer(held.get(load.partition), load):
-                done[load.partition] = skipped(table, load, already)
-            else:
-                done[load.partition] = _load(connection, table, load, iam_role=iam_role, run_id=run_id)
-        except Unavailable:
-            raise
-        except PlatformError as error:
-            done[load.partition] = error
-    return done
 
 
 def prepare(connection: WarehouseConnection, table: WarehouseTable) -> None:

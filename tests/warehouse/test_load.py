@@ -11,7 +11,7 @@ from datalake_assets.errors import ConcurrentChange, ConfigurationError, RowCoun
 from datalake_assets.sandbox.redshift.server import Gateway
 from datalake_assets.warehouse.connection import WarehouseConnection, connect
 from datalake_assets.warehouse.ledger import status
-from datalake_assets.warehouse.load import LoadResult, PartitionLoad, load_partition, load_partitions
+from datalake_assets.warehouse.load import LoadResult, PartitionLoad, load_partition
 from datalake_assets.warehouse.table import WarehouseTable
 from tests.sandbox.redshift.conftest import Postgres
 from tests.warehouse.conftest import ROLE, Published, Row, interrupted, rows_of, secret_of
@@ -206,16 +206,6 @@ def test_an_empty_partition_loads_as_no_rows(
     assert load(connection, flights, published(DAY, "v2", [])).rows == 0
     assert rows_of(connection, flights) == []
     assert status(connection, flights)[DAY].rows == 0
-
-
-def test_of_several_partitions_one_that_fails_leaves_the_others_loaded(
-    connection: WarehouseConnection, flights: WarehouseTable, published: Published
-) -> None:
-    loads = [published(DAY, "v1", OLD, expected_rows=9), published(NEXT_DAY, "v1", NEW)]
-    done = load_partitions(connection, flights, loads, iam_role=ROLE, run_id="run-1")
-    assert isinstance(done[DAY], RowCountMismatch)
-    assert isinstance(done[NEXT_DAY], LoadResult)
-    assert list(status(connection, flights)) == [NEXT_DAY]
 
 
 def test_the_ledger_tells_what_was_loaded_from_where_and_by_whom(
