@@ -8,6 +8,8 @@ from typing import Protocol
 from datalake_assets.errors import InvalidName
 from datalake_assets.names import UNPARTITIONED, partition_key
 
+# Times that follow a day, by ten years at the most, must still be times; a calendar ends with the year 9999.
+_LAST_DAY = dt.date(9899, 12, 31)
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -49,6 +51,8 @@ class Daily:
             return f"{text!r} is no day of the calendar"
         if day < self.start:
             return f"{text} is before the pipeline's first partition, {self.start}"
+        if day > _LAST_DAY:
+            return f"{text} is after the last day that a partition can have, {_LAST_DAY}"
         if self.end is not None and day >= self.end:
             return f"{text} is after the pipeline's last partition, which is before {self.end}"
         return None

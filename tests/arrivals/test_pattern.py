@@ -136,6 +136,9 @@ def test_an_unexpected_key_says_why_and_whose_it_probably_is() -> None:
     assert matcher.match("flights/dt=2013-13-45/a.csv.gz") == NoMatch(
         "'2013-13-45' is no day of the calendar", "flights/flights"
     )
+    assert matcher.match("flights/dt=9999-12-31/a.csv.gz") == NoMatch(
+        "9999-12-31 is after the last day that a partition can have, 9899-12-31", "flights/flights"
+    )
     assert matcher.match("airlines/a.txt") == NoMatch("it does not look like airlines/*.csv", "flights/airlines")
     assert matcher.match("elsewhere/a.csv") == NoMatch("it is below no source's prefix")
 

@@ -5,9 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from datalake_assets.arrivals.conditions import RunConditions, SourceRules
+from datalake_assets.arrivals.conditions import DailyTime, RunConditions, SourceRules
 from datalake_assets.arrivals.partition_state import PartitionState
 from datalake_assets.arrivals.partitions import Daily, Unpartitioned
+from datalake_assets.arrivals.readiness import late_at
 from datalake_assets.arrivals.requests import (
     BUSY_RUNS_PER_HOUR,
     LOST_AFTER_SECONDS,
@@ -79,6 +80,25 @@ def test_a_day_that_is_not_over_waits() -> None:
 
 def test_a_partition_that_the_pipeline_no_longer_has_waits_with_the_reason() -> None:
     assert "before the pipeline's first partition" in only_reason(decide(state("2012-12-31")))
+
+
+def test_a_day_at_the_end_of_the_calendar_holds_no_other_partition_up() -> None:
+    decision = decide(state("9999-12-31"), state("2013-01-01"))
+    assert [run.partitions for run in decision.requests] == [("2013-01-01",)]
+    assert "after the last day that a partition can have" in decision.waiting[0].reason
+
+
+def test_times_of_the_last_day_can_be_reckoned() -> None:
+    ten_years = 3660 * 86_400.0
+    rules = SourceRules(
+        settle_seconds=ten_years,
+        partitions=Daily(dt.date(2013, 1, 1)),
+        conditions=RunConditions(at=DailyTime(dt.time(23), "America/Los_Angeles"), late_after_seconds=ten_years),
+    )
+    decision = runs_to_request([state("9899-12-31")], {}, LATER, {SOURCE: rules})
+    assert only_reason(decision) == "its time is not over"
+    assert "until 9900-01-01" in str(decision.waiting[0])
+    assert late_at(state("9899-12-31", published_version="v1"), rules) is not None
 
 
 def test_a_partition_without_objects_waits_unless_it_was_published() -> None:
