@@ -6,8 +6,7 @@ import re
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from datalake_assets.arrivals.conditions import (
     DEFAULT_MAX_CONCURRENT_RUNS,
@@ -18,6 +17,7 @@ from datalake_assets.arrivals.conditions import (
 from datalake_assets.arrivals.partitions import PartitionKind, Unpartitioned
 from datalake_assets.arrivals.pattern import KeyPattern, is_ignored
 from datalake_assets.components.durations import Seconds
+from datalake_assets.components.mistakes import Located, refuse
 from datalake_assets.errors import ConfigurationError
 
 _TIME = re.compile(r"(\d{1,2}):(\d{2})")
@@ -114,18 +114,18 @@ class ArrivalTrigger(BaseModel):
 
     @model_validator(mode="after")
     def _words_fit_together(self) -> Self:
-        mistakes: list[tuple[str, str]] = []
+        mistakes: list[Located] = []
         if self.max_wait is not None and self.max_wait < self.settle:
-            mistakes.append(("max_wait", f"max_wait of {self.max_wait:g} s is less than settle, {self.settle:g} s"))
+            mistakes.append((("max_wait",), f"max_wait of {self.max_wait:g} s is less than settle, {self.settle:g} s"))
         if self.late_files is not None and self.late_after is None:
-            mistakes.append(("late_files", "late_files needs late_after: from when on a file is late"))
+            mistakes.append((("late_files",), "late_files needs late_after: from when on a file is late"))
         if self.at is not None:
             waits = [name for name in ("marker", "files", "max_wait") if getattr(self, name) is not None]
             mistakes += [
-                (name, f"{name} contradicts at, which runs with what is there; max_wait ends the wait for a marker")
+                ((name,), f"{name} contradicts at, which runs with what is there; max_wait ends the wait for a marker")
                 for name in waits
             ]
-        _refuse(mistakes)
+        refuse("trigger.arrivals", mistakes)
         return self
 
     def require_partitions(self, kind: PartitionKind) -> None:
@@ -134,14 +134,16 @@ class ArrivalTrigger(BaseModel):
         Raises:
             ValidationError: with the place of each mistake below `trigger.arrivals`.
         """
-        mistakes: list[tuple[str, str]] = []
+        mistakes: list[Located] = []
         try:
             self.marker_pattern(kind)
         except ConfigurationError as error:
-            mistakes.append(("marker", str(error)))
+            mistakes.append((("arrivals", "marker"), str(error)))
         if self.late_after is not None and isinstance(kind, Unpartitioned):
-            mistakes.append(("late_after", "late_after counts from the end of a partition's day; there are none"))
-        _refuse(mistakes, ("arrivals",))
+            mistakes.append(
+                (("arrivals", "late_after"), "late_after counts from the end of a partition's day; there are none")
+            )
+        refuse("trigger", mistakes)
 
     def marker_pattern(self, kind: PartitionKind) -> KeyPattern | None:
         """Which keys are markers; None when a partition needs none."""
@@ -157,17 +159,4 @@ class ArrivalTrigger(BaseModel):
             reruns_late_files=self.late_files != "alert",
             max_runs_per_hour=self.max_runs_per_hour,
             max_concurrent_runs=self.max_concurrent_runs,
-        )
-
-
-def _refuse(mistakes: list[tuple[str, str]], below: tuple[str, ...] = ()) -> None:
-    if mistakes:
-        raise ValidationError.from_exception_data(
-            "trigger.arrivals",
-            [
-                InitErrorDetails(
-                    type=PydanticCustomError("arrivals", "{text}", {"text": text}), loc=(*below, word), input={}
-                )
-                for word, text in mistakes
-            ],
         )

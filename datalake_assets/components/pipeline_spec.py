@@ -5,6 +5,7 @@ the platform does it, not before.
 """
 
 import re
+from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
@@ -22,6 +23,7 @@ from pydantic import (
 from datalake_assets.arrivals.partitions import Daily, PartitionKind, Unpartitioned
 from datalake_assets.arrivals.pattern import KeyPattern
 from datalake_assets.components.arrival_trigger import ArrivalTrigger
+from datalake_assets.components.mistakes import Located, refuse
 from datalake_assets.components.publish_words import Checks, Publish, require_good_checks
 from datalake_assets.components.source_words import KeyPatterns, parse_patterns
 from datalake_assets.errors import PlatformError
@@ -147,21 +149,26 @@ class PipelineSpec(_Part):
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
-        try:
-            self.key_patterns()
-        except PlatformError as error:
-            raise ValueError(f"source.s3: {error}") from error
-        if self.warehouse:
-            self._check_warehouse(self.warehouse)
+        mistakes = [*self._mistaken_patterns(), *(self._misfits(self.warehouse) if self.warehouse else ())]
+        refuse("pipeline", mistakes)
         return self
 
-    def _check_warehouse(self, warehouse: WarehouseTarget) -> None:
+    def _mistaken_patterns(self) -> Iterator[Located]:
+        s3 = self.source.s3
+        for at, text in enumerate(s3):
+            try:
+                parse_patterns([*s3[:at], text] if text in s3[:at] else [text], self.partition_kind())
+            except PlatformError as error:
+                yield ("source", "s3", at), str(error)
+
+    def _misfits(self, warehouse: WarehouseTarget) -> Iterator[Located]:
+        mode = ("warehouse", "mode")
         if self.partitions and warehouse.mode != "copy":
-            raise ValueError("warehouse.mode merge is for tables without partitions; a partitioned one takes copy")
+            yield mode, "merge is for tables without partitions; a partitioned one takes copy"
         if not self.partitions and warehouse.mode != "merge":
-            raise ValueError("warehouse.mode copy replaces partitions; a table without them takes mode: merge")
+            yield mode, "copy replaces partitions; a table without them takes mode: merge"
         if warehouse.mode == "merge" and not warehouse.key:
-            raise ValueError("warehouse.mode merge needs a key: the columns that identify a row")
+            yield mode, "merge needs a key: the columns that identify a row"
         known = {column.to for column in self.columns} | ({PARTITION_COLUMN} if self.partitions else set())
         for what, names in (
             ("key", warehouse.key),
@@ -170,7 +177,10 @@ class PipelineSpec(_Part):
         ):
             for name in names:
                 if name not in known:
-                    raise ValueError(f"warehouse.{what} names {name!r}, which is no column of the table")
+                    yield (
+                        ("warehouse", what),
+                        f"{name!r} is no column of the table; expected one of {', '.join(sorted(known))}",
+                    )
 
     def partition_kind(self) -> PartitionKind:
         """Which texts are partition keys of the pipeline."""

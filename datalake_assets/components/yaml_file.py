@@ -90,7 +90,9 @@ class YamlFile:
             return self.mistake(location, f"unknown key{_allowed(str(location[-1]), allowed)}", at_key=True)
         if kind == "missing":
             return self.mistake(base + tuple(problem["loc"]), "this key is required and missing")
-        message = problem["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        message = _in_words(problem) or problem["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        if kind in _MAPPINGS and (allowed := allowed_keys(model, location[len(base) :])):
+            message += f"; allowed: {', '.join(allowed)}"
         expected = problem.get("ctx", {}).get("expected")
         if kind == "literal_error" and expected:
             choices = [choice.strip(" '") for choice in expected.replace(" or ", ", ").split(",")]
@@ -130,6 +132,25 @@ class YamlFile:
     @cached_property
     def is_empty(self) -> bool:
         return self.data is None
+
+
+_MAPPINGS = ("dict_type", "model_type", "model_attributes_type")
+_WORDS = {
+    **dict.fromkeys(_MAPPINGS, "expected a mapping of keys to values"),
+    **dict.fromkeys(("list_type", "tuple_type"), "expected a list"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "expected a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "expected a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "expected true or false"),
+    "string_type": "expected a text",
+    "too_short": "expected at least {min_length} of them, found {actual_length}",
+    "greater_than_equal": "expected at least {ge}",
+    "less_than_equal": "expected at most {le}",
+}
+
+
+def _in_words(problem: Any) -> str:
+    """What pydantic calls by the names of Python's types, as somebody says it who writes YAML."""
+    return _WORDS.get(problem["type"], "").format(**problem.get("ctx", {}))
 
 
 def allowed_keys(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:

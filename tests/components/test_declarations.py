@@ -78,10 +78,17 @@ def test_every_pipeline_of_the_repository_is_valid() -> None:
         ("team:shop", "the shop team", 4, "team:NAME"),
         ('"2026-01-01"', '"2026-13-01"', 8, "2026-13-01"),
         ('"2026-01-01"', '"01.01.2026"', 8, "YYYY-MM-DD"),
-        ("dt={partition}/", "", 3, "does not fit the pipeline's partitions"),
+        ("dt={partition}/", "", 6, "does not fit the pipeline's partitions"),
         ("mode: copy", "mode: append", 15, "allowed: copy, merge"),
-        ("mode: copy", "mode: merge", 3, "takes copy"),
-        ("dist: order_id", "dist: colour", 3, "'colour', which is no column"),
+        ('"orders/dt', '"/orders/dt', 6, "attributes.source.s3: the key pattern"),
+        ('"orders/dt={partition}/*.csv"', "[]", 6, "expected at least 1 of them, found 0"),
+        ("{settle: 5s}", "5s", 10, "expected a mapping of keys to values; allowed: at, files"),
+        ("settle: 5s", "settle: 99999999999d", 10, "longer than ten years"),
+        ("settle: 5s", "settle: .inf", 10, "longer than ten years"),
+        ("settle: 5s", "max_runs_per_hour: 0", 10, "expected at least 1, found 0"),
+        ("settle: 5s", "max_runs_per_hour: two", 10, "expected a whole number, found 'two'"),
+        ("mode: copy", "mode: merge", 15, "takes copy"),
+        ("dist: order_id", "dist: colour", 15, "'colour' is no column of the table; expected one of dt, order_id"),
         ("table: lake.orders", "table: orders", 15, "schema.table"),
         ("LakePipeline", "LakePipelin", 1, "allowed: datalake_assets.components.LakePipeline"),
         ("  columns:", "  columns: []\n  colums:", 11, "columns"),
@@ -96,6 +103,17 @@ def test_a_mistake_is_reported_where_it_was_typed(tmp_path: Path, old: str, new:
     text = complaint(tmp_path)
     assert f"{path}:{line}:" in text
     assert expected in text
+
+
+def test_of_several_patterns_each_mistaken_one_is_named(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        GOOD.replace('"orders/dt', '\n    - "a/*.csv"\n    - "a/{partition}"\n    - "a/{partition}"\n    - "o/dt'),
+    )
+    text = complaint(tmp_path)
+    assert text.startswith("2 mistakes")
+    assert f"{path}:7:7: attributes.source.s3[0]: the key pattern 'a/*.csv' does not fit" in text
+    assert f"{path}:9:7: attributes.source.s3[2]: the key pattern 'a/{{partition}}' is there twice" in text
 
 
 def test_all_mistakes_of_all_files_come_at_once(tmp_path: Path) -> None:
