@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from datalake_assets.accounts.aws_errors import aws_errors
-from datalake_assets.arrivals.conditions import SourceRules
 from datalake_assets.arrivals.dead_letters import DeadLetters
+from datalake_assets.arrivals.decision import decide
 from datalake_assets.arrivals.ledger import Ledger
 from datalake_assets.arrivals.partition_state import PartitionState
-from datalake_assets.arrivals.requests import Recent, RunState, Waiting, runs_to_request
+from datalake_assets.arrivals.requests import RunState, Waiting
 from datalake_assets.arrivals.sources import ArrivalSource, prefixes_of
 
 if TYPE_CHECKING:
@@ -160,17 +160,14 @@ def _waiting(
     run_states: Callable[[Sequence[str]], Mapping[str, RunState]] | None,
 ) -> dict[str, tuple[Waiting, ...]]:
     """What each dirty partition waits for, by the sensor's own decision."""
-    if not dirty:
-        return defaultdict(tuple)
     rules = {source.source_id: source.rules for source in sources}
-    keys = sorted({state.run_key for state in dirty if state.run_key})
-    if run_states is not None:
-        runs = run_states(keys)
-    else:
-        runs = {state.run_key: RunState.IN_FLIGHT for state in dirty if state.run_key and state.awaits_its_run}
-    names = _names(ledger, dirty, rules)
-    now = max(state.read_at for state in dirty)
-    decision = runs_to_request(dirty, runs, now, rules, Recent(ledger.recent_runs(list(rules)), names))
+    if run_states is None:
+        requested = {state.run_key: RunState.IN_FLIGHT for state in dirty if state.run_key and state.awaits_its_run}
+
+        def run_states(_keys: Sequence[str]) -> Mapping[str, RunState]:
+            return requested
+
+    decision = decide(ledger, dirty, rules, run_states)
     told = {(each.source_id, each.partition): each for each in decision.waiting}
     for request in decision.requests:
         for partition in request.partitions:
@@ -183,18 +180,6 @@ def _waiting(
         if each is not None and len(found[state.source_id]) < MAX_WAITING:
             found[state.source_id].append(each)
     return defaultdict(tuple, {source_id: tuple(waiting) for source_id, waiting in found.items()})
-
-
-def _names(
-    ledger: Ledger, dirty: Sequence[PartitionState], rules: Mapping[str, SourceRules]
-) -> dict[tuple[str, str], Sequence[str]]:
-    found: dict[tuple[str, str], Sequence[str]] = {}
-    for source_id in sorted({state.source_id for state in dirty}):
-        if isinstance(rules[source_id].conditions.files, tuple):
-            partitions = [state.partition for state in dirty if state.source_id == source_id]
-            names = ledger.names_of(source_id, partitions)
-            found |= {(source_id, partition): names[partition] for partition in partitions}
-    return found
 
 
 def _age(now: dt.datetime, since: dt.datetime | None) -> float | None:

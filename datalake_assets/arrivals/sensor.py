@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from datalake_assets.arrivals.conditions import SourceRules
 from datalake_assets.arrivals.deadline import within
+from datalake_assets.arrivals.decision import decide
 from datalake_assets.arrivals.ledger import Ledger
 from datalake_assets.arrivals.notices import Notices
 from datalake_assets.arrivals.partition_state import PartitionState
 from datalake_assets.arrivals.queue import STATEMENT_SECONDS, DrainResult, drain
-from datalake_assets.arrivals.requests import Decision, PartitionsRun, Recent, RunState, runs_to_request
+from datalake_assets.arrivals.requests import Decision, PartitionsRun, RunState
 from datalake_assets.arrivals.run_tags import partition_tags
 from datalake_assets.arrivals.sources import ArrivalSource, Matcher
 from datalake_assets.errors import ConfigurationError, TransientError
@@ -113,7 +113,12 @@ def build_arrival_sensor(
         def look() -> tuple[list[PartitionState], Decision, list[PartitionsRun]]:
             states = ledger.work(list(by_id), told)
             dirty = [state for state in states if state.is_dirty]
-            decision = decide(ledger, instance, dirty, rules, lambda: ends.seconds_left() < REQUEST_SECONDS)
+            decision = decide(
+                ledger,
+                dirty,
+                rules,
+                lambda keys: run_states(instance, keys, lambda: ends.seconds_left() < REQUEST_SECONDS),
+            )
             failpoint("sensor.decided")
             Notices(ledger.database).record(decision.notices)
             requests = ledger.mark_requested(decision.requests)
@@ -157,28 +162,6 @@ class _Timer:
 
     def seconds_left(self) -> float:
         return max(0.0, self._end - time.monotonic())
-
-
-def decide(
-    ledger: Ledger,
-    instance: dg.DagsterInstance,
-    dirty: Sequence[PartitionState],
-    rules: Mapping[str, SourceRules],
-    out_of_time: Callable[[], bool] = lambda: False,
-) -> Decision:
-    """Read what `runs_to_request` needs to know beside the dirty partitions, and ask it."""
-    if not dirty:
-        return Decision((), ())
-    sources = sorted({state.source_id for state in dirty})
-    names: dict[tuple[str, str], Sequence[str]] = {}
-    for source_id in sources:
-        if isinstance(rules[source_id].conditions.files, tuple):
-            partitions = [state.partition for state in dirty if state.source_id == source_id]
-            found = ledger.names_of(source_id, partitions)
-            names |= {(source_id, partition): found[partition] for partition in partitions}
-    runs = run_states(instance, [state.run_key for state in dirty if state.run_key], out_of_time)
-    now = max(state.read_at for state in dirty)
-    return runs_to_request(dirty, runs, now, rules, Recent(ledger.recent_runs(sources), names))
 
 
 def run_states(
