@@ -128,6 +128,21 @@ class GlueTable:
             found |= {answer["Values"][0]: answer for answer in answers}
         return found
 
+    def published(self) -> dict[str, Published]:
+        """What readers of each partition see, with one call for each thousand of them; nothing if there is no table."""
+        table = self._get_table()
+        if table is None:
+            return {}
+        if not table.get("PartitionKeys"):
+            found = {UNPARTITIONED: published_in(table)}
+        else:
+            found = {entry["Values"][0]: published_in(entry) for entry in self._partitions.all()}
+        return {partition: published for partition, published in found.items() if published}
+
+    def exists(self) -> bool:
+        """Whether the table is in the catalog."""
+        return self._get_table() is not None
+
     def is_partitioned(self) -> bool:
         """Whether the table has partition keys.
 

@@ -57,6 +57,13 @@ class GluePartitions:
         patiently(once)
         return found
 
+    def all(self) -> Iterator[Any]:
+        """Yield every partition, without its columns."""
+        with aws_errors(self._where):
+            pages = self._client().get_paginator("get_partitions").paginate(**self._names, ExcludeColumnSchema=True)
+            for page in pages:
+                yield from page["Partitions"]
+
     def create(self, inputs: Sequence[dict[str, Any]], deadline: Deadline) -> Refusals:
         """Create up to a hundred partitions; return those that Glue refused for good."""
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from datalake_assets.components.pipelines import DeclaredPipeline
 
 if TYPE_CHECKING:
-    from datalake_assets.catalog.glue import GlueTable
     from datalake_assets.catalog.vacuum import VacuumResult
 
 GRACE = timedelta(hours=24)  # more than any query takes
@@ -33,23 +32,8 @@ def vacuum_pipeline(
     keep = keep_versions or declared.pipeline.keep_versions
     for name in (declared.pipeline.name, declared.pipeline.quarantine):
         table = GlueTable(account, name)
-        if _is_in_the_catalog(table):
+        if table.exists():
             yield vacuum(table, keep_versions=keep, grace=grace, dry_run=dry_run)
-
-
-def _is_in_the_catalog(table: "GlueTable") -> bool:
-    from datalake_assets.accounts.aws_errors import aws_errors
-
-    glue = table.session.client("glue", table.region)
-    with aws_errors(f"database {table.database}"):
-        try:
-            glue.get_table(DatabaseName=table.database, Name=table.name)
-        except glue.exceptions.EntityNotFoundException as error:
-            # Glue has one code for a missing table and a missing database; only the first is a usual state.
-            if error.response["Error"]["Message"].startswith("Database"):
-                raise
-            return False
-    return True
 
 
 def told(result: "VacuumResult") -> str:

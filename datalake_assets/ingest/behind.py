@@ -4,14 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from datalake_assets.accounts.aws_errors import aws_errors
 from datalake_assets.accounts.sessions import session
 from datalake_assets.catalog.glue import GlueTable
-from datalake_assets.catalog.published import Published, published_in
 from datalake_assets.ingest.outcomes import Failed, Loaded
 from datalake_assets.ingest.pipeline import Pipeline
 from datalake_assets.ingest.warehouse import load_versions
-from datalake_assets.names import UNPARTITIONED
 
 if TYPE_CHECKING:
     from datalake_assets.warehouse.ledger import LoadedVersion
@@ -46,7 +43,7 @@ def side_by_side(pipeline: Pipeline) -> list[Versions]:
         Unavailable: Glue or the warehouse does not answer.
         AccessDenied, ConfigurationError: a grant, a secret or the database is missing.
     """
-    lake = _in_the_lake(pipeline)
+    lake = GlueTable(session(pipeline.location), pipeline.name).published()
     warehouse = _in_the_warehouse(pipeline)
     found = []
     for partition in sorted(lake.keys() | warehouse.keys()):
@@ -87,28 +84,6 @@ def load_behind(
     if partitions is not None:
         lacking = {partition: lacking[partition] for partition in partitions if partition in lacking}
     yield from load_versions(pipeline, lacking, run_id)
-
-
-def _in_the_lake(pipeline: Pipeline) -> dict[str, Published]:
-    lake = GlueTable(session(pipeline.location), pipeline.name)
-    glue = lake.session.client("glue")
-    with aws_errors(f"database {lake.database}"):
-        try:
-            if not pipeline.is_partitioned:
-                table = glue.get_table(DatabaseName=lake.database, Name=lake.name)["Table"]
-                published = published_in(table)
-                return {UNPARTITIONED: published} if published else {}
-            pages = glue.get_paginator("get_partitions").paginate(
-                DatabaseName=lake.database, TableName=lake.name, ExcludeColumnSchema=True
-            )
-            entries = [entry for page in pages for entry in page["Partitions"]]
-        except glue.exceptions.EntityNotFoundException as error:
-            # Glue has one code for a missing table and a missing database; before a first run the table is not there.
-            if error.response["Error"]["Message"].startswith("Database"):
-                raise
-            return {}
-    found = {entry["Values"][0]: published_in(entry) for entry in entries}
-    return {partition: published for partition, published in found.items() if published}
 
 
 def _in_the_warehouse(pipeline: Pipeline) -> "dict[str, LoadedVersion]":
