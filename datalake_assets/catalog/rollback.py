@@ -7,8 +7,7 @@ with the same content, which does no harm.
 """
 
 import logging
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from datalake_assets.catalog.copying import copy_objects
@@ -16,7 +15,7 @@ from datalake_assets.catalog.glue import GlueTable, Switch
 from datalake_assets.catalog.history import VersionInfo, list_versions
 from datalake_assets.catalog.manifest import Manifest, read_manifest
 from datalake_assets.catalog.publish import publish_partitions
-from datalake_assets.catalog.versions import Version, describe, new_version_id
+from datalake_assets.catalog.versions import Version, describe, following_version_id
 from datalake_assets.errors import ConfigurationError
 from datalake_assets.failpoints import failpoint
 
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_NAMED_VERSIONS = 10  # in messages
-_TIMED = re.compile(r"(\d{8}T\d{12}Z)-.+")
-_TIME = "%Y%m%dT%H%M%S%fZ"
 
 
 def rollback(
@@ -59,7 +56,8 @@ def rollback(
     s3 = table.session.client("s3", table.region)
     old = read_manifest(s3, table.bucket, table.name, partition, old_id)
     now = datetime.now(UTC)
-    new_id = _greater_id([each.version_id for each in versions], run_id, now)
+    # Above all that exist, also when this host's clock is behind that of who made them.
+    new_id = following_version_id(run_id, now, max(each.version_id for each in versions))
     objects = copy_objects(s3, table.bucket, old.version, new_id, threads=threads)
     failpoint("rollback.copied")
     manifest = Manifest(
@@ -118,17 +116,3 @@ def _chosen(table: GlueTable, partition: str, versions: "Sequence[VersionInfo]",
     else:
         found = f"version {to} was never finished"
     raise ConfigurationError(found, where=where, expected=expected, todo="`datalake versions` lists them")
-
-
-def _greater_id(existing: "Sequence[str]", run_id: str, now: datetime) -> str:
-    """A version id above all that exist, also when this host's clock is behind that of who made them."""
-    made = new_version_id(run_id, now)
-    greatest = max(existing, default="")
-    if made > greatest:
-        return made
-    if not (match := _TIMED.fullmatch(greatest)):
-        raise ConfigurationError(
-            f"no version id of today is greater than {greatest}", expected="ids that begin with the time, as runs make"
-        )
-    after = datetime.strptime(match[1], _TIME).replace(tzinfo=UTC) + timedelta(microseconds=1)
-    return new_version_id(run_id, after)

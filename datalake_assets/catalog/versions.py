@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from datalake_assets.catalog.deadline import answered_at
-from datalake_assets.errors import ManifestMismatch
+from datalake_assets.errors import ConfigurationError, ManifestMismatch
 from datalake_assets.names import UNPARTITIONED, partition_key, version_id, version_prefix
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MAX_NAMED_OBJECTS = 5  # in messages; a version may have thousands
+_TIME = "%Y%m%dT%H%M%S%fZ"  # sorts as the times do
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,30 @@ def new_version_id(run_id: str, now: datetime) -> str:
     run = re.sub(r"[^0-9a-z]", "", run_id.lower())[:12]
     if not run:
         raise ValueError(f"run id {run_id!r} has no letter or digit")
-    return version_id(f"{now.astimezone(UTC):%Y%m%dT%H%M%S%f}Z-{run}")
+    return version_id(f"{now.astimezone(UTC):{_TIME}}-{run}")
+
+
+def following_version_id(run_id: str, now: datetime, latest: str) -> str:
+    """Make the id of a run's versions greater than `latest`, also if that one was made by a clock ahead of `now`.
+
+    Args:
+        latest: the greatest id there is; empty if there is none.
+
+    Raises:
+        ConfigurationError: `latest` is greater than any id that a run can make.
+    """
+    own = new_version_id(run_id, now)
+    if own > latest:
+        return own
+    try:
+        made_at = datetime.strptime(latest.partition("-")[0], _TIME).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"the version {latest!r} is later than any that a run can make",
+            expected=f"an id such as {own}",
+            todo="Remove its manifest, and publish the partition again",
+        ) from error
+    return new_version_id(run_id, made_at + timedelta(microseconds=1))
 
 
 def describe(table: str, partition: str) -> str:

@@ -9,16 +9,15 @@ the order in which they began. The arrival ledger keeps what the winner has not 
 
 from collections.abc import Iterable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from datalake_assets.accounts.aws_errors import aws_errors
 from datalake_assets.catalog.glue import GlueTable
 from datalake_assets.catalog.layout import manifests_prefix, place_of
-from datalake_assets.catalog.versions import new_version_id
+from datalake_assets.catalog.versions import following_version_id, new_version_id
 from datalake_assets.database.engine import engine, transaction
-from datalake_assets.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -43,14 +42,12 @@ def version_id_for(
         TransientError: the database, Glue or S3 does not answer.
         ConfigurationError: a later version has an id that no run has made.
     """
-    own = new_version_id(run_id, now or _database_time())
+    now = now or _database_time()
+    own = new_version_id(run_id, now)
     found = list(tables)
     later = [_latest_manifest(table, partitions, own) for table in found]
     published = [each.version_id for table in found for each in table.current_many(partitions).values() if each]
-    latest = max([*later, *published], default="")
-    if latest < own:
-        return own
-    return new_version_id(run_id, _time_of(latest) + timedelta(microseconds=1))
+    return following_version_id(run_id, now, max([*later, *published], default=""))
 
 
 def _database_time() -> datetime:
@@ -101,14 +98,3 @@ def _latest_of(table: GlueTable, keys: Iterable[str], partitions: Set[str], afte
         (place.version_id for place in places if place and place.partition in partitions and place.version_id > after),
         default="",
     )
-
-
-def _time_of(version: str) -> datetime:
-    try:
-        return datetime.strptime(version.partition("-")[0], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC)
-    except ValueError as error:
-        raise ConfigurationError(
-            f"the version {version!r} is later than any that a run can make",
-            expected="an id such as 20260102T030000000000Z-1f2e3d4c5b6a",
-            todo="Remove its manifest, and publish the partition again",
-        ) from error
