@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from datalake_assets import names
 from datalake_assets.errors import InvalidName
+from datalake_assets.mapping.check_sql import expression_mistake
 
 Severity = Literal["error", "warn"]
 Kind = Literal["unique", "not_null", "row_count", "expression"]
@@ -132,10 +133,6 @@ def mistakes_in(checks: Sequence[Check], columns: Sequence[str]) -> list[tuple[t
             if named not in columns:
                 text = f"{named!r} is no column of the table; expected one of {', '.join(columns)}"
                 found.append(((at, check.kind, number), text))
-        if check.expression is not None:
-            # Not imported by the code locations that have no expression: the parser takes a moment.
-            from datalake_assets.mapping.check_sql import expression_mistake
-
-            if mistake := expression_mistake(check.expression, columns):
-                found.append(((at, "expression"), mistake))
+        if check.expression is not None and (mistake := expression_mistake(check.expression, columns)):
+            found.append(((at, "expression"), mistake))
     return found
