@@ -297,7 +297,8 @@ class Ledger:
 
         The run's listing is news, too: objects that it saw and no event has told yet are recorded as published (their
         events, when they come, change nothing). What differs otherwise happened during the run, as far as we can know,
-        and leaves the partition dirty.
+        and leaves the partition dirty. Where a greater version is known already, nothing changes: that one is what
+        readers see.
 
         Args:
             begun_seq: `last_change()` from before the listing. With it, objects that were recorded by then and were not

@@ -27,7 +27,7 @@ def mark_published(
     version: str,
     begun_seq: int | None,
 ) -> None:
-    """Write that `version` was made of exactly `objects`; see `Ledger.mark_published`."""
+    """Write that `version` was made of exactly `objects`, unless a later version is known; see the `Ledger`."""
     from sqlalchemy import text
 
     where = {"source": source_id, "partition": partition}
@@ -43,6 +43,13 @@ def mark_published(
     )
     buckets |= {o.bucket for o in objects}
     lock_buckets(connection, buckets)
+    held: str | None = connection.execute(
+        text("SELECT published_version FROM arrival_partition WHERE source_id = :source AND partition = :partition"),
+        where,
+    ).scalar_one_or_none()
+    if held is not None and held > version:
+        # A run that began later has published and told meanwhile: readers see its version, not this one.
+        return
     listed = ListedKeys([]) if begun_seq is None else listed_after(connection, buckets, source_id, begun_seq)
     rows = connection.execute(
         text(

@@ -194,6 +194,17 @@ def test_a_change_after_publishing_makes_the_partition_dirty_from_then_on(ledger
     assert found.first_changed_at > first
 
 
+def test_a_run_that_was_overtaken_and_ends_last_changes_nothing(ledger: Ledger) -> None:
+    ledger.record([event("a")])
+    begun = ledger.last_change()
+    ledger.record([event("a", "2", seconds=10)])
+    ledger.mark_published(
+        SOURCE, DAY, objects=[listed("a", "2", seconds=10)], version="v2", begun_seq=ledger.last_change()
+    )
+    found = ledger.mark_published(SOURCE, DAY, objects=[listed("a")], version="v1", begun_seq=begun)
+    assert (found.published_version, found.is_dirty) == ("v2", False)
+
+
 def test_a_request_is_remembered_with_the_change_it_was_made_for(ledger: Ledger) -> None:
     ledger.record([event(day="2013-01-01"), event(day="2013-01-02")])
     states = tuple(ledger.partition_states([SOURCE]))
