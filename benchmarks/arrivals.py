@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,7 @@ class FreeBucket:
             "Contents": [{"Key": key, "ETag": '"e"', "Size": 3, "LastModified": CREATED_AT} for key in page],
             "IsTruncated": not is_last,
             **({} if is_last else {"NextContinuationToken": str(first + 1_000)}),
+            "ResponseMetadata": {"HTTPHeaders": {"date": format_datetime(dt.datetime.now(dt.UTC), usegmt=True)}},
         }
 
 

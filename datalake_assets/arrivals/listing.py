@@ -4,10 +4,10 @@ import datetime as dt
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from datalake_assets.accounts.aws_errors import aws_errors
+from datalake_assets.accounts.s3_time import answered_at
 from datalake_assets.arrivals.pattern import KeyPattern
 from datalake_assets.arrivals.sources import RawObject, fewest_prefixes, partition_of
 from datalake_assets.errors import Unavailable
@@ -84,7 +84,7 @@ def list_pages(
             for o in answer.get("Contents", [])
         )
         is_last = not answer.get("IsTruncated", False)
-        yield Page(objects, _answered_at(answer) - took, is_last)
+        yield Page(objects, answered_at(answer) - took, is_last)
         if is_last:
             return
         if not answer.get("NextContinuationToken"):
@@ -112,12 +112,3 @@ def list_partition(
         for found in page.objects
         if partition_of(found.key, patterns, marker) == partition
     ]
-
-
-def _answered_at(answer: Any) -> dt.datetime:
-    headers: dict[str, str] = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    try:
-        return parsedate_to_datetime(headers["date"]).astimezone(dt.UTC)
-    except (KeyError, ValueError, TypeError):
-        # No date, as from a test double: our own clock is the next best.
-        return dt.datetime.now(dt.UTC).replace(microsecond=0)

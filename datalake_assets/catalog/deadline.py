@@ -12,11 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from typing import Any
 
-from datalake_assets.errors import ConcurrentChange, Unavailable
+from datalake_assets.errors import ConcurrentChange
 
 SWITCH_SECONDS = 600.0
 # AWS refuses a signature that is older than 5 minutes, and one by a clock that is further off than that. 30 minutes
@@ -68,12 +67,3 @@ class Deadline:
 def _refuse_late(**_: object) -> None:
     if deadline := _current.get():
         deadline.check("a request to Glue")
-
-
-def answered_at(answer: Any) -> datetime:
-    """When S3 gave an answer, by S3's own clock: the one that also dates its objects."""
-    header: str | None = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-    if not header:
-        raise Unavailable("the answer of S3 has no date", expected="the header Date, which S3 always sends")
-    at: datetime = parsedate_to_datetime(header)
-    return at

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from datalake_assets.accounts.aws_errors import aws_errors
-from datalake_assets.catalog.deadline import answered_at
+from datalake_assets.accounts.s3_time import answered_at
 from datalake_assets.catalog.glue import GlueTable
 from datalake_assets.catalog.layout import Kind, data_prefix, manifests_prefix, place_of
 from datalake_assets.names import PARTITION_COLUMN, UNPARTITIONED

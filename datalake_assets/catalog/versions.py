@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from datalake_assets.catalog.deadline import answered_at
+from datalake_assets.accounts.s3_time import answered_at
 from datalake_assets.errors import ConfigurationError, ManifestMismatch
 from datalake_assets.names import UNPARTITIONED, partition_key, version_id, version_prefix
 
