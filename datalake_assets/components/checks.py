@@ -73,7 +73,7 @@ def _declared(pipeline: Pipeline, check: Check, outcomes: Sequence[Outcome]) -> 
         "partitions_checked": len(found),
         "partitions_failed": len(failed),
         "partitions_not_checked": len(not_checked),
-        "failing_rows": sum(result.failed_rows or 0 for _, result in failed),
+        "failed_rows": sum(result.failed_rows or 0 for _, result in failed),
         "is_blocking": check.is_blocking,
         "partitions": dg.MetadataValue.table(
             [_record(partition or pipeline.name, result) for partition, result in (failed or found)][
@@ -83,7 +83,7 @@ def _declared(pipeline: Pipeline, check: Check, outcomes: Sequence[Outcome]) -> 
                 [
                     dg.TableColumn("partition"),
                     dg.TableColumn("passed", "bool"),
-                    dg.TableColumn("failing_rows", "int"),
+                    dg.TableColumn("failed_rows", "int"),
                     dg.TableColumn("found"),
                 ]
             ),
@@ -112,7 +112,7 @@ def _record(partition: str, result: CheckResult) -> dg.TableRecord:
         {
             "partition": partition,
             "passed": result.passed,
-            "failing_rows": result.failed_rows or 0,
+            "failed_rows": result.failed_rows or 0,
             "found": result.found,
         }
     )

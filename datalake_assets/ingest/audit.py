@@ -56,7 +56,7 @@ def as_manifest_results(found: Sequence[Found]) -> tuple[CheckResult, ...]:
             passed=check.passed,
             severity=check.severity,
             found=check.found,
-            failed_rows=check.failing_rows,
+            failed_rows=check.failed_rows,
         )
         for check in found
     )

@@ -41,14 +41,14 @@ class ExampleRow:
 class CheckResult:
     """What one check found in one partition.
 
-    `failing_rows` counts the rows that fail it, for `row_count` all rows of a partition with too few or too many.
+    `failed_rows` counts the rows that fail it, for `row_count` all rows of a partition with too few or too many.
     `problem` is a sentence, empty if the check passed.
     """
 
     name: str
     severity: Severity
     rows: int
-    failing_rows: int = 0
+    failed_rows: int = 0
     problem: str = ""
     examples: tuple[ExampleRow, ...] = ()
 

@@ -82,7 +82,7 @@ def test_a_partition_that_fails_a_check_does_not_keep_the_others_of_its_run(plat
     assert (worst.metadata["partitions_checked"].value, worst.metadata["partitions_failed"].value) == (3, 1)
     assert str(worst.description).startswith(f"{days[1]}: 2 of 2 rows fail")
     (record,) = records(worst)
-    assert (record["partition"], record["passed"], record["failing_rows"]) == (days[1], False, 2)
+    assert (record["partition"], record["passed"], record["failed_rows"]) == (days[1], False, 2)
     assert [record["partition"] for record in records(found["row_count"])] == days
 
 

@@ -48,14 +48,14 @@ def test_good_rows_pass(tmp_path: Path, words: dict[str, Any]) -> None:
     (result,) = run(tmp_path, TEN, check(**words))
     assert result.passed
     assert not result.is_blocking
-    assert (result.rows, result.failing_rows, result.problem, result.examples) == (10, 0, "", ())
+    assert (result.rows, result.failed_rows, result.problem, result.examples) == (10, 0, "", ())
 
 
 def test_rows_that_share_a_value_are_counted_and_shown(tmp_path: Path) -> None:
     raw = TEN + b"4,1.00,c1\n4,2.00,c1\n9,1.00,c1\n"
     (result,) = run(tmp_path, raw, check(unique=["id"]))
     assert result.is_blocking
-    assert (result.rows, result.failing_rows) == (13, 5)
+    assert (result.rows, result.failed_rows) == (13, 5)
     assert places(result) == [5, 12, 13, 10, 14]
     assert str(result) == (
         "unique_id: 5 of 13 rows fail, expected that no two rows share their id; for example "
@@ -74,7 +74,7 @@ def test_rows_with_a_null_share_nothing(tmp_path: Path) -> None:
 def test_nulls_are_counted_by_row(tmp_path: Path) -> None:
     raw = TEN + b",,c1\n20,,c1\n"
     (result,) = run(tmp_path, raw, check(not_null=["id", "price"]))
-    assert result.failing_rows == 2
+    assert result.failed_rows == 2
     assert places(result) == [12, 13]
     assert result.examples[1].values == "id=20, price=null"
 
@@ -82,7 +82,7 @@ def test_nulls_are_counted_by_row(tmp_path: Path) -> None:
 def test_an_expression_counts_the_rows_where_it_is_false_and_shows_what_it_names(tmp_path: Path) -> None:
     raw = TEN + b"20,,c1\n"  # null passes
     (result,) = run(tmp_path, raw, check(expression="Price < 9 OR city = 'c9'", name="cheap"))
-    assert (result.name, result.failing_rows) == ("cheap", 2)
+    assert (result.name, result.failed_rows) == ("cheap", 2)
     assert places(result) == [10, 11]
     assert result.examples[0].values == "price=9.50, city=c0"
 
@@ -91,8 +91,8 @@ def test_at_most_five_rows_are_shown_and_long_values_are_cut(tmp_path: Path) -> 
     spec = build_spec("id:bigint", "note:varchar")
     raw = b"id,note\n" + b"".join(b"1,%s%d\n" % (b"x" * 500, n) for n in range(20))
     repeated, wrong = run(tmp_path, raw, check(unique=["id"]), check(expression="note IS NULL"), spec=spec)
-    assert (repeated.failing_rows, places(repeated)) == (20, [2, 3, 4, 5, 6])
-    assert (wrong.failing_rows, places(wrong)) == (20, [2, 3, 4, 5, 6])
+    assert (repeated.failed_rows, places(repeated)) == (20, [2, 3, 4, 5, 6])
+    assert (wrong.failed_rows, places(wrong)) == (20, [2, 3, 4, 5, 6])
     assert wrong.examples[0].values == "note=" + "x" * 100
 
 
@@ -123,7 +123,7 @@ def test_the_partition_column_is_there_although_it_is_in_no_file(tmp_path: Path)
         partition="2026-01-02",
     )
     assert right.passed
-    assert wrong.failing_rows == 10
+    assert wrong.failed_rows == 10
     assert wrong.examples[0].values == "dt=2026-01-02"
 
 
@@ -139,7 +139,7 @@ def test_an_expression_that_cannot_be_computed_fails_itself_and_not_the_others(t
     found = {result.name: result for result in run(tmp_path, TEN, *checks)}
     assert "it cannot be computed: Conversion Error: Could not convert string 'c" in found["cast"].problem
     assert not found["cast"].is_blocking
-    assert found["low"].failing_rows == 5
+    assert found["low"].failed_rows == 5
     assert "no_such_function does not exist" in found["unknown"].problem
     assert "of type BIGINT, expected BOOLEAN" in found["number"].problem
     assert "aggregates" in found["whole"].problem
@@ -180,7 +180,7 @@ def many_texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_more_distinct_values_than_fit_into_memory_are_checked_on_disk(many_texts: Path) -> None:
     (result,) = run_checks([check(unique=["id"])], [many_texts], memory_limit="64MB", threads=1)
-    assert (result.rows, result.failing_rows) == (2_000_000, 2)
+    assert (result.rows, result.failed_rows) == (2_000_000, 2)
     assert places(result) == [1_999_998, 1_999_999]
     assert list(many_texts.parent.parent.iterdir()) == [many_texts.parent], "what was spilled is gone"
 
