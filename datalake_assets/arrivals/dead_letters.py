@@ -151,6 +151,10 @@ class DeadLetters:
             {"location": location, "limit": limit},
         )
 
+    def newest(self, *, limit: int = 100) -> list[DeadLetter]:
+        """The newest letters of all locations, open and closed."""
+        return self._select("true ORDER BY id DESC", {"limit": limit})
+
     def count(self, location: str) -> int:
         """How many letters of a location are open."""
         from sqlalchemy import text

@@ -1,6 +1,5 @@
 """Where the arrivals of declared pipelines stand, by the rules that the sensor itself decides by."""
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
     RunStates = Callable[[Sequence[str]], Mapping[str, RunState]]
 
-PAGE = 1_000
 MAX_OBJECTS = 1_000
 
 
@@ -51,14 +49,7 @@ def dead_letters(*, with_closed: bool, limit: int) -> "list[DeadLetter]":
     from datalake_assets.arrivals.dead_letters import DeadLetters
 
     table = DeadLetters()
-    if not with_closed:
-        return table.unresolved(limit=limit)
-    newest: deque[DeadLetter] = deque(maxlen=limit)
-    last = 0
-    while page := table.after(last, limit=PAGE):
-        newest += page
-        last = page[-1].id
-    return list(reversed(newest))
+    return table.newest(limit=limit) if with_closed else table.unresolved(limit=limit)
 
 
 @dataclass(frozen=True)
@@ -88,11 +79,13 @@ def explain(declared: DeclaredPipeline, partition: str, run_states: "RunStates |
         return Explained(None, (), "nothing of it has arrived")
     objects = tuple(_objects(declared, partition, ledger))
     if not state.is_dirty:
-        return Explained(state, objects, "its last change is published, there is nothing to do")
-    (table,) = arrival_report(declared.location, [source], run_states=run_states).tables
+        if state.is_published:
+            return Explained(state, objects, "its last change is published, there is nothing to do")
+        return Explained(state, objects, "no data of it has arrived, there is nothing to do")
+    (table,) = arrival_report(declared.location, [source], run_states=run_states, most_waiting=None).tables
     told = next((each for each in table.waiting if each.partition == partition), None)
     if told is None:
-        return Explained(state, objects, f"waits; {len(table.waiting)} partitions of the table waited longer")
+        return Explained(state, objects, "it was published just now")
     until = f", until {told.until:%Y-%m-%d %H:%M:%S} UTC" if told.until else ""
     return Explained(state, objects, f"waits: {told.reason}{until}")
 

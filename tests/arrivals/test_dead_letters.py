@@ -26,6 +26,7 @@ def test_a_resolved_letter_that_comes_back_is_told_again(dead_letters: DeadLette
     (first,) = dead_letters.after(0)
     assert dead_letters.resolve([("raw", "x/a.csv")]) == 1
     assert dead_letters.unresolved() == []
+    assert [found.id for found in dead_letters.newest()] == [first.id]
     assert dead_letters.record([letter()]) == 1
     assert len(dead_letters.after(first.id)) == 1
 
