@@ -48,6 +48,8 @@ def requested_partitions(tags: Mapping[str, str], partition_keys: Sequence[str])
             if place[first] > place[last]:
                 raise ValueError(entry)
             taken.update(partition_keys[place[first] : place[last] + 1])
+        if not taken:
+            raise ValueError("it names none")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigurationError(
             f"the run's tag {PARTITIONS_TAG} is {tags[PARTITIONS_TAG]!r}",

@@ -10,8 +10,6 @@ from datalake_assets.arrivals.conditions import RunConditions, SourceRules
 from datalake_assets.arrivals.partitions import PartitionKind
 from datalake_assets.arrivals.pattern import MAX_KEY_BYTES, KeyPattern, is_ignored
 
-DEFAULT_SETTLE_SECONDS = 10.0
-
 
 class Source(Protocol):
     """What a matcher needs to know of a source."""
@@ -34,8 +32,8 @@ class ArrivalSource:
         patterns: which keys of the raw bucket are its objects; a key of two of them counts once.
         asset_key: the external asset of the raw objects, `[location, "raw", table]`.
         lake_asset_key: the asset that a run computes.
-        target: the name of the job that materializes the partitions; without one, `lake_asset_key` is requested alone.
         settle_seconds: a partition runs when nothing changed in it for that long.
+        target: the name of the job that materializes the partitions; without one, `lake_asset_key` is requested alone.
         max_partitions_per_run: contiguous partitions that one run may cover.
         marker: which keys say that a partition is complete and are no data; each partition then waits for one.
         conditions: what else it waits for, and how often it may run.
@@ -46,8 +44,8 @@ class ArrivalSource:
     patterns: tuple[KeyPattern, ...]
     asset_key: tuple[str, ...]
     lake_asset_key: tuple[str, ...]
+    settle_seconds: float
     target: str | None = None
-    settle_seconds: float = DEFAULT_SETTLE_SECONDS
     max_partitions_per_run: int = 31
     marker: KeyPattern | None = None
     conditions: RunConditions = field(default_factory=RunConditions)

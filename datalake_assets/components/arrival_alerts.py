@@ -22,8 +22,8 @@ MAX_BODY_CHARACTERS = 100
 def build_arrival_alert_sensor() -> dg.SensorDefinition:
     """Return the sensor that tells people about the arrivals of all locations, in one message a tick.
 
-    The message is in the outbox, under a key made of what it names, before the cursor moves: a tick that dies is
-    repeated and changes nothing.
+    The message is in the outbox, under a key made of what it names, before the cursor moves: a tick that dies in
+    between is repeated and changes nothing, unless more came meanwhile; then people read of the first part twice.
     """
 
     @dg.sensor(

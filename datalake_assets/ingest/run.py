@@ -116,9 +116,11 @@ class _Lake:
             for result in self._publish(prepared, version, begun_seq, scratch):
                 done.add(result.partition)
                 yield result
-        except Exception as error:  # noqa: BLE001 - the run is told which partitions are as they were, and fails with it
+        except Exception as error:
             # The catalog, S3 or the ledger as a whole, or a mistake in the code.
-            yield from (Failed(partition, error) for partition in partitions if partition not in done)
+            if not (left := [partition for partition in partitions if partition not in done]):
+                log.exception("%s: all partitions are done, but not what comes after them", self._pipeline.name)
+            yield from (Failed(partition, error) for partition in left)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 

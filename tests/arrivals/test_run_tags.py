@@ -41,7 +41,8 @@ def test_a_run_takes_exactly_the_partitions_that_were_requested(partitions: list
 
 
 @pytest.mark.parametrize(
-    "text", ['["2012-12-31"]', "[", "7", '["2013-01-02..2014-01-01"]', '["2013-01-03..2013-01-02"]', "[7]", "[null]"]
+    "text",
+    ['["2012-12-31"]', "[", "7", '["2013-01-02..2014-01-01"]', '["2013-01-03..2013-01-02"]', "[7]", "[null]", "[]"],
 )
 def test_a_tag_that_does_not_fit_the_range_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="2013-01-01 to 2013-03-01"):
