@@ -1,10 +1,13 @@
 """Which versions a partition has: the one readers see, those kept, rejected, on their way out, or never finished."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from datalake_assets.accounts.aws_errors import aws_errors
 from datalake_assets.catalog.glue import GlueTable
+from datalake_assets.catalog.layout import Kind, manifests_prefix, place_of
 from datalake_assets.catalog.listing import ListedPartition, ListedVersion, list_partition
 from datalake_assets.catalog.manifest import Manifest, read_manifest
 from datalake_assets.catalog.partitions import in_threads
@@ -43,6 +46,18 @@ class VersionInfo:
     failed_checks: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class PartitionVersions:
+    """One partition: the published version with its rows, and the number of versions by what they are."""
+
+    partition: str
+    published_version: str | None
+    rows: int | None
+    versions: int
+    rejected: int
+    expiring: int
+
+
 def list_versions(table: GlueTable, partition: str, *, threads: int = 8) -> list[VersionInfo]:
     """Every version of a partition that is still there, the newest first; none if there never was one.
 
@@ -59,6 +74,35 @@ def list_versions(table: GlueTable, partition: str, *, threads: int = 8) -> list
 
     newest_first = [listed.versions[each] for each in sorted(listed.versions, reverse=True)]
     return in_threads(info, newest_first, threads=threads)
+
+
+def partition_versions(table: GlueTable) -> list[PartitionVersions]:
+    """All partitions that have a manifest, in their order; one listing, and one Glue call for each thousand of them.
+
+    Raises:
+        ConfigurationError: the table is not in the catalog yet.
+        Unavailable, AccessDenied: S3 or Glue does not answer.
+    """
+    s3 = table.session.client("s3", table.region)
+    prefix = manifests_prefix(table.name)
+    counts: dict[str, Counter[Kind]] = {}
+    with aws_errors(f"s3://{table.bucket}/{prefix}"):
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=table.bucket, Prefix=prefix):
+            for item in page.get("Contents", []):
+                if place := place_of(table.name, item["Key"]):
+                    counts.setdefault(place.partition, Counter())[place.kind] += 1
+    published = table.current_many(sorted(counts))
+    return [
+        PartitionVersions(
+            partition=partition,
+            published_version=now.version_id if (now := published[partition]) else None,
+            rows=now.row_count if now else None,
+            versions=kinds[Kind.MANIFEST] + kinds[Kind.REJECTED],
+            rejected=kinds[Kind.REJECTED],
+            expiring=kinds[Kind.EXPIRED],
+        )
+        for partition, kinds in sorted(counts.items())
+    ]
 
 
 def manifest_of(table: GlueTable, listed: ListedPartition, version: ListedVersion) -> Manifest | None:

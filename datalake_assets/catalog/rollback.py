@@ -28,7 +28,14 @@ MAX_NAMED_VERSIONS = 10  # in messages
 
 
 def rollback(
-    table: GlueTable, partition: str, *, reason: str, run_id: str, to: str | None = None, threads: int = 8
+    table: GlueTable,
+    partition: str,
+    *,
+    reason: str,
+    run_id: str,
+    to: str | None = None,
+    now: datetime | None = None,
+    threads: int = 8,
 ) -> tuple[Manifest, Switch]:
     """Let readers of a partition see again what a kept version holds.
 
@@ -36,6 +43,7 @@ def rollback(
         reason: why, for the manifest and whoever looks at it later; not empty.
         run_id: the Dagster run, or another name of who does it; part of the new version's id.
         to: the id of the version to restore; by default the newest kept one before the published one.
+        now: an aware time, by the clock that the ids of runs are made with; this host's without it.
         threads: S3 calls in flight.
 
     Returns:
@@ -55,7 +63,7 @@ def rollback(
     old_id = _chosen(table, partition, versions, to)
     s3 = table.session.client("s3", table.region)
     old = read_manifest(s3, table.bucket, table.name, partition, old_id)
-    now = datetime.now(UTC)
+    now = now or datetime.now(UTC)
     # Above all that exist, also when this host's clock is behind that of who made them.
     new_id = following_version_id(run_id, now, max(each.version_id for each in versions))
     objects = copy_objects(s3, table.bucket, old.version, new_id, threads=threads)

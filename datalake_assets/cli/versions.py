@@ -8,6 +8,7 @@ from datalake_assets.cli.output import extra, json_option, moment, number, prose
 from datalake_assets.cli.version_ids import short, shortened
 
 if TYPE_CHECKING:
+    from datalake_assets.catalog.glue import GlueTable
     from datalake_assets.catalog.history import VersionInfo
     from datalake_assets.components.pipelines import DeclaredPipeline
 
@@ -39,11 +40,16 @@ def versions(pipeline: str, partition: str | None, as_json: bool) -> None:
 
 def versions_of(declared: "DeclaredPipeline", partition: str) -> "list[VersionInfo]":
     """The versions of a partition, newest first."""
-    from datalake_assets.accounts.sessions import session
-    from datalake_assets.catalog.glue import GlueTable
     from datalake_assets.catalog.history import list_versions
 
-    return list_versions(GlueTable(session(declared.location), declared.pipeline.name), partition)
+    return list_versions(_table(declared), partition)
+
+
+def _table(declared: "DeclaredPipeline") -> "GlueTable":
+    from datalake_assets.accounts.sessions import session
+    from datalake_assets.catalog.glue import GlueTable
+
+    return GlueTable(session(declared.location), declared.pipeline.name)
 
 
 def show_versions(found: "list[VersionInfo]") -> None:
@@ -76,9 +82,9 @@ def _reason(version: "VersionInfo") -> str:
 
 
 def _overview(declared: "DeclaredPipeline", as_json: bool) -> None:
-    from datalake_assets.components.kept_versions import partition_versions
+    from datalake_assets.catalog.history import partition_versions
 
-    found = partition_versions(declared)
+    found = partition_versions(_table(declared))
     if as_json:
         show_json(found)
         return

@@ -42,7 +42,7 @@ def version_id_for(
         TransientError: the database, Glue or S3 does not answer.
         ConfigurationError: a later version has an id that no run has made.
     """
-    now = now or _database_time()
+    now = now or database_time()
     own = new_version_id(run_id, now)
     found = list(tables)
     later = [_latest_manifest(table, partitions, own) for table in found]
@@ -50,7 +50,8 @@ def version_id_for(
     return following_version_id(run_id, now, max([*later, *published], default=""))
 
 
-def _database_time() -> datetime:
+def database_time() -> datetime:
+    """The platform database's clock, which all hosts share."""
     from sqlalchemy import text
 
     with transaction(engine()) as connection:

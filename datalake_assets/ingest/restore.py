@@ -8,6 +8,7 @@ from datalake_assets.catalog.manifest import Manifest, read_manifest
 from datalake_assets.catalog.rollback import rollback
 from datalake_assets.errors import ConcurrentChange, PlatformError
 from datalake_assets.failpoints import failpoint
+from datalake_assets.ingest.new_version import database_time
 from datalake_assets.ingest.outcomes import Failed, Outcome, published_outcome
 from datalake_assets.ingest.pipeline import Pipeline
 from datalake_assets.ingest.warehouse import load_versions
@@ -32,7 +33,7 @@ def restore(pipeline: Pipeline, partition: str, *, to: str | None, reason: str, 
     try:
         manifest = _restored_before(lake, partition, to)
         if manifest is None:
-            manifest, switch = rollback(lake, partition, reason=reason, run_id=run_id, to=to)
+            manifest, switch = rollback(lake, partition, reason=reason, run_id=run_id, to=to, now=database_time())
             if switch.error:
                 raise switch.error
             if switch.after and switch.after.version_id != manifest.version.id:
