@@ -77,6 +77,20 @@ def test_publishing_twice_changes_nothing(flights: GlueTable, lake: Lake) -> Non
     assert flights.current("2013-01-01") == before
 
 
+def test_the_catalog_tells_what_of_a_table_is_published_and_whether_there_is_one(
+    session: AccountSession, flights: GlueTable, airlines: GlueTable, lake: Lake
+) -> None:
+    missing = GlueTable(session, "nothing")
+    assert (missing.exists(), missing.published()) == (False, {})
+    assert (flights.exists(), flights.published(), airlines.published()) == (True, {}, {})
+    publish(flights, lake.manifest(flights, "2013-01-01", "v1", OLD))
+    publish(flights, lake.manifest(flights, "2013-01-02", "v2", NEW))
+    publish(airlines, lake.manifest(airlines, "", "v3", NEW, schema=AIRLINES))
+    shown = {**flights.published(), **airlines.published()}
+    assert {key: each.version_id for key, each in shown.items()} == {"2013-01-01": "v1", "2013-01-02": "v2", "": "v3"}
+    assert shown["2013-01-01"] == flights.current("2013-01-01")
+
+
 def test_an_older_version_never_replaces_a_newer_one(flights: GlueTable, airlines: GlueTable, lake: Lake) -> None:
     for table, partition, schema in ((flights, "2013-01-01", FLIGHTS), (airlines, "", AIRLINES)):
         older = lake.manifest(table, partition, "v1", OLD, schema=schema)

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datalake_assets.catalog.versions import new_version_id
+from datalake_assets.catalog.versions import following_version_id, new_version_id
+from datalake_assets.errors import ConfigurationError
 from datalake_assets.names import version_id
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -39,3 +40,14 @@ def test_a_time_without_zone_and_a_run_without_name_are_refused() -> None:
         new_version_id("run", datetime(2026, 1, 2))
     with pytest.raises(ValueError, match="no letter"):
         new_version_id("--", NOON)
+
+
+def test_a_following_id_is_greater_than_the_latest_whoever_made_that_by_what_clock() -> None:
+    assert following_version_id("aa", NOON, "") == new_version_id("aa", NOON)
+    for ahead in (timedelta(0), timedelta(microseconds=1), timedelta(days=400)):
+        latest = new_version_id("zz", NOON + ahead)
+        assert (
+            latest < following_version_id("aa", NOON, latest) < new_version_id("aa", NOON + ahead + timedelta(days=1))
+        )
+    with pytest.raises(ConfigurationError, match="'zebra' is later than any that a run can make"):
+        following_version_id("aa", NOON, "zebra")
