@@ -1,4 +1,4 @@
-"""Failpoints: what the variable may say, what each action does, and that each is marked at exactly one place."""
+"""Failpoints: what the variable may say, what each action does, and that each is marked where its step is."""
 
 import ast
 from collections.abc import Iterator
@@ -13,6 +13,9 @@ from datalake_assets.failpoints import FAILPOINTS, arm, failpoint
 from datalake_assets.project import PROJECT_ROOT
 
 PACKAGE = PROJECT_ROOT / "datalake_assets"
+
+
+WAYS = {"publish.before_switch": 2}  # a partition, and a table without partitions under its lock
 
 
 @pytest.fixture(autouse=True)
@@ -40,9 +43,9 @@ def marked() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", sorted(FAILPOINTS))
-def test_every_failpoint_is_marked_at_exactly_one_place(name: str) -> None:
+def test_every_failpoint_is_marked_once_for_each_way_to_its_step(name: str) -> None:
     places = [place for found, place in marked() if found == name]
-    assert len(places) == 1, f"{name} is marked at {places or 'no place'}"
+    assert len(places) == WAYS.get(name, 1), f"{name} is marked at {places or 'no place'}"
 
 
 def test_every_marked_failpoint_is_declared() -> None:

@@ -14,7 +14,7 @@ import datetime as dt
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -92,6 +92,14 @@ class Ledger:
     def _transaction(self) -> "AbstractContextManager[Connection]":
         return bounded_transaction(self.database if self.database is not None else engine(), self._statement_seconds)
 
+    @contextmanager
+    def _news(self, buckets: Iterable[str]) -> "Iterator[Connection]":
+        """A transaction that takes over news about objects of these buckets."""
+        with self._transaction() as connection:
+            lock_buckets(connection, buckets)
+            yield connection
+            failpoint("ledger.written")
+
     def record(self, arrivals: Iterable[Arrival], patterns: Mapping[str, str] | None = None) -> Recorded:
         """Take over news about objects, in batches; repeating the call, or parts of it, changes nothing more.
 
@@ -107,13 +115,11 @@ class Ledger:
         total = Recorded()
         places = iter(sorted(news))
         while batch := list(islice(places, BATCH_ROWS)):
-            with self._transaction() as connection:
-                lock_buckets(connection, {bucket for bucket, _ in batch})
+            with self._news({bucket for bucket, _ in batch}) as connection:
                 known = known_states(connection, batch)
                 listed = _listed_since(connection, batch, news, patterns)
                 outcomes, changes = _judge_all(known, batch, news, listed)
                 write(connection, changes)
-                failpoint("ledger.written")
                 total += Recorded.of(outcomes)
         return total
 
@@ -133,8 +139,7 @@ class Ledger:
         total, at = Recorded(), 0
         places: list[Place] = []
         while True:
-            with self._transaction() as connection:
-                lock_buckets(connection, {listing.bucket})
+            with self._news({listing.bucket}) as connection:
                 rows = live_rows(connection, listing.bucket, listing.prefix, after, upto, BATCH_ROWS)
                 # More rows than a transaction should change are taken over in parts.
                 end = rows[-1].key if len(rows) == BATCH_ROWS else upto
@@ -156,7 +161,6 @@ class Ledger:
                 outcomes, changes = _judge_all(known, [n.place for n in news], {n.place: [n] for n in news}, None)
                 write(connection, changes)
                 advance(connection, listing, end)
-                failpoint("ledger.written")
             total += Recorded.of(outcomes)
             places += [each.place for each in shown]
             if end == upto:
