@@ -132,6 +132,8 @@ def _partition(tags: Mapping[str, str]) -> str | None:
     if PARTITION_NAME_TAG in tags:
         return tags[PARTITION_NAME_TAG]
     first, last = tags.get(ASSET_PARTITION_RANGE_START_TAG), tags.get(ASSET_PARTITION_RANGE_END_TAG)
+    if first and first == last:
+        return first
     return f"{first} to {last}" if first and last else None
 
 

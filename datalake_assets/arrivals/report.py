@@ -30,7 +30,7 @@ class TableArrivals:
 
     Args:
         lag_seconds: the age of the oldest change that is not published, None when all is.
-        waiting: dirty partitions and what each waits for, those that waited longest first, at most `MAX_WAITING`;
+        waiting: dirty partitions and what each waits for, those that waited longest first, as many as were asked for;
             `reason` says so for partitions whose run the next tick requests.
         dead_letters: open ones whose key is below one of the table's prefixes.
         swept_at: when all its prefixes had been compared with the bucket, None before the first sweep.
@@ -84,6 +84,7 @@ def arrival_report(
     *,
     ledger: Ledger | None = None,
     run_states: Callable[[Sequence[str]], Mapping[str, RunState]] | None = None,
+    most_waiting: int | None = MAX_WAITING,
 ) -> ArrivalReport:
     """Report on the sources of a location, in their order.
 
@@ -91,6 +92,7 @@ def arrival_report(
         sqs, queue_url: the location's arrivals queue; without them the report has no backlog.
         run_states: what became of the runs with these keys, as `sensor.run_states` asks Dagster. Without it, a
             partition whose run was requested is said to wait for that run.
+        most_waiting: how many waiting partitions of a table are told, None for all.
 
     Raises:
         Unavailable, Throttled, AccessDenied, ConfigurationError: the database or the queue.
@@ -100,7 +102,7 @@ def arrival_report(
     summaries = {each.source_id: each for each in ledger.summary(ids)}
     dirty = ledger.partition_states(ids)
     read_at, swept = ledger.swept([(s.source_id, prefix) for s in sources for prefix in prefixes_of(s)])
-    waiting = _waiting(ledger, sources, dirty, run_states)
+    waiting = _waiting(ledger, sources, dirty, run_states, most_waiting)
     tables = []
     for source in sources:
         summary = summaries[source.source_id]
@@ -158,6 +160,7 @@ def _waiting(
     sources: Sequence[ArrivalSource],
     dirty: Sequence[PartitionState],
     run_states: Callable[[Sequence[str]], Mapping[str, RunState]] | None,
+    most: int | None,
 ) -> dict[str, tuple[Waiting, ...]]:
     """What each dirty partition waits for, by the sensor's own decision."""
     rules = {source.source_id: source.rules for source in sources}
@@ -177,9 +180,9 @@ def _waiting(
     found: dict[str, list[Waiting]] = defaultdict(list)
     for state in sorted(dirty, key=lambda state: (state.unpublished_since, state.partition)):
         each = told.get((state.source_id, state.partition))
-        if each is not None and len(found[state.source_id]) < MAX_WAITING:
+        if each is not None:
             found[state.source_id].append(each)
-    return defaultdict(tuple, {source_id: tuple(waiting) for source_id, waiting in found.items()})
+    return defaultdict(tuple, {source_id: tuple(waiting[:most]) for source_id, waiting in found.items()})
 
 
 def _age(now: dt.datetime, since: dt.datetime | None) -> float | None:

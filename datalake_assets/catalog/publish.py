@@ -129,7 +129,7 @@ def _accept(s3: "S3Client", table: GlueTable, manifest: Manifest, failed_checks:
         raise AuditFailed(
             f"blocking checks failed: {'; '.join(failed_checks)}",
             where=where,
-            todo=f"The old version stays published; the new one is at {table.location(version.prefix)}, "
+            todo=f"Readers see what they saw before; the refused version is at {table.location(version.prefix)}, "
             f"its manifest at {table.location(rejected.key)}",
         )
     if age > MAX_UNACCEPTED and not has_manifest(s3, table.bucket, manifest):

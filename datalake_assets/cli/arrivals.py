@@ -205,7 +205,7 @@ def _show_waiting(reports: "Sequence[ArrivalReport]", limit: int | None) -> None
     click.echo()
     has_times = any(until != NEVER for _, _, until in rows)
     show_table(
-        ["unprocessed", prose("because"), *(["not before, UTC"] if has_times else [])],
+        [prose("unprocessed"), prose("because"), *([extra("not before, UTC")] if has_times else [])],
         [row if has_times else row[:2] for row in rows],
     )
     for name, more in left_out.items():

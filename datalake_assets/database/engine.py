@@ -109,8 +109,9 @@ def _as_platform_error(error: "DBAPIError", where: str) -> PlatformError | None:
             f"the tables are not those of this version: {text}", where=where, todo="Migrate the platform database"
         )
     if isinstance(error, OperationalError | InterfaceError):
+        # libpq asks the same in its own words.
         return Unavailable(
-            f"the database does not answer: {text}",
+            f"the database does not answer: {text.partition(' Is the server running')[0]}",
             where=where,
             todo="Is the server running? `datalake sandbox status` says so for the sandbox",
         )

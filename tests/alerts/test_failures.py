@@ -109,6 +109,16 @@ def test_the_message_names_partition_step_owner_and_page(instance: dg.DagsterIns
         assert part in shown
 
 
+def test_a_range_of_one_partition_is_that_partition(instance: dg.DagsterInstance) -> None:
+    day, start, end = "2013-01-03", "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+    fail(instance, wrapped, **{start: day, end: day})
+    fail(instance, wrapped, **{start: day, end: "2013-01-05"})
+
+    first, second = texts(instance)
+    assert "partition 2013-01-03)" in first
+    assert "partition 2013-01-03 to 2013-01-05)" in second
+
+
 @pytest.mark.parametrize(
     ("tags", "enabled", "age", "verdict"),
     [

@@ -79,6 +79,8 @@ def test_a_report_of_thousands_of_waiting_partitions_names_those_that_waited_lon
     (table, _) = arrival_report("flights", [MARKED, AIRLINES], ledger=ledger).tables
     assert (table.dirty_partitions, len(table.waiting)) == (300, 100)
     assert [waits.partition for waits in table.waiting[:5]] == days[4::-1]
+    (table, _) = arrival_report("flights", [MARKED, AIRLINES], ledger=ledger, most_waiting=None).tables
+    assert {waits.partition for waits in table.waiting} == set(days)
 
 
 def test_a_queue_tells_its_backlog(sqs: "SQSClient") -> None:

@@ -2,10 +2,14 @@
 
 import datetime as dt
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import click
 import pytest
 
+from datalake_assets.arrivals.report import ArrivalReport, TableArrivals
+from datalake_assets.arrivals.requests import Waiting
+from datalake_assets.cli.arrivals import _show_waiting
 from datalake_assets.cli.output import (
     Column,
     aligned,
@@ -45,6 +49,24 @@ def test_a_sentence_gives_way_before_a_column_is_left_out() -> None:
     columns = [Column("partition"), extra("run"), prose("waits for")]
     rows = [["flights/flights 2013-01-01", "0a1b2c3d", "a very long sentence about something else " * 3]]
     assert fitting(columns, rows, 80) == [0, 1, 2]
+
+
+def test_times_are_whole_or_left_out_where_sentences_are_long(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until = dt.datetime(2026, 2, 1, 9, tzinfo=dt.UTC)
+    waits = Waiting("flights/flights", "2026-01-31", "it is throttled: 12 runs within an hour " * 3, until)
+    waiting = (waits, replace(waits, partition="2026-02-01"))
+    flights = TableArrivals("flights/flights", "flights", 2, 2, 9, 2, 7.0, waiting, 0, until, None, None)
+    report = ArrivalReport("flights", until, (flights,), 0, None, None)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    for width, is_shown in ((80, True), (60, False)):
+        monkeypatch.setenv("COLUMNS", str(width))
+        _show_waiting([report], None)
+        lines = click.unstyle(capsys.readouterr().out).splitlines()
+        assert max(map(len, lines)) <= width
+        assert ("2026-02-01 09:00:00" in lines[3]) == is_shown
+        assert ("a wider terminal also shows: not before, UTC" in lines) == (not is_shown)
 
 
 def test_a_text_of_several_lines_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,6 +67,7 @@ def test_a_stopped_server_is_unavailable_and_the_message_hides_the_password() ->
         with pytest.raises(Unavailable, match="does not answer") as caught, transaction(engine(url)):
             pass
     assert "hunter2" not in str(caught.value)
+    assert str(caught.value).count("Is the server running") == 1
 
 
 def test_a_wrong_password_is_access_denied(empty_database_url: str) -> None:
