@@ -13,7 +13,8 @@ Moment = Literal["before", "answered", "running", "done"]
 """When a request is met: before it is passed on; when its answer comes, which is lost; and for a statement, which is
 announced first and run by the client's next message: as that is passed on, or when the answer to that comes.
 """
-PASSED_ON: dict[Moment, int] = {"before": 0, "answered": 1, "running": 2, "done": 3}
+TURNS: dict[Moment, str] = {"before": "", "answered": "s", "running": "sc", "done": "scs"}
+"""Who speaks next, client or server, until the moment has come; a request may come in several pieces."""
 
 
 class Relay:
@@ -100,20 +101,20 @@ class Relay:
             self._start(self._pump, client, server)
 
     def _pump(self, client: socket.socket, server: socket.socket) -> None:
-        left: int | None = None  # messages to pass on before the end, once it is near
+        turns: str | None = None  # still to come before the end, once it is near
         try:
             while True:
                 for side in select.select([client, server], [], [])[0]:
                     data = side.recv(CHUNK_BYTES)
                     if not data:
                         return
-                    if left is None and side is client and self._is_triggered(data):
-                        left = PASSED_ON[self._moment]
-                    elif left is not None:
-                        left -= 1
-                    if left == 0 and self._moment == "running":
-                        server.sendall(data)
-                    if left == 0:
+                    if turns is None:
+                        turns = TURNS[self._moment] if side is client and self._is_triggered(data) else None
+                    elif turns.startswith("c" if side is client else "s"):
+                        turns = turns[1:]
+                    if turns == "":
+                        if self._moment == "running":
+                            server.sendall(data)
                         self._action()
                         self.cut()
                         return
