@@ -30,6 +30,7 @@ def rollback(pipeline: str, partition: str | None, to: str | None, reason: str, 
     """
     from datalake_assets.cli.instance import dagster_instance
     from datalake_assets.cli.versions import versions_of
+    from datalake_assets.components.arriving import is_unprocessed
     from datalake_assets.components.pipelines import find_pipeline
     from datalake_assets.components.restoring import roll_back
     from datalake_assets.ingest.outcomes import Failed, Loaded
@@ -41,13 +42,17 @@ def rollback(pipeline: str, partition: str | None, to: str | None, reason: str, 
         raise ConfigurationError("the reason is empty", expected="--reason with a few words")
     with dagster_instance() as instance:  # before anything changes: without it nobody would see what happened
         now, wanted = _choose(versions_of(declared, key), to, label)
+        will_be_replaced = is_unprocessed(declared, key)
         if not as_json:
             _show_plan(label, now, wanted)
+            if will_be_replaced:
+                click.echo("  but   its files changed and wait for their run, which will replace the old rows again")
         if not yes:
             click.confirm("Publish the old rows again?", abort=True, err=as_json)
         told: dict[str, Any] = {
             "pipeline": declared.name, "partition": key, "from": now.version_id, "to": wanted.version_id,
             "reason": reason, "loaded": None,
+            "will_be_replaced": will_be_replaced,
         }  # fmt: skip
         for outcome in roll_back(
             declared,

@@ -90,6 +90,13 @@ def explain(declared: DeclaredPipeline, partition: str, run_states: "RunStates |
     return Explained(state, objects, f"waits: {told.reason}{until}")
 
 
+def is_unprocessed(declared: DeclaredPipeline, partition: str) -> bool:
+    """Whether a partition has changed files that are not published yet; raises as `report_arrivals`."""
+    from datalake_assets.arrivals.ledger import Ledger
+
+    return any(each.partition == partition for each in Ledger().partition_states([declared.source.source_id]))
+
+
 def _objects(declared: DeclaredPipeline, partition: str, ledger: "Ledger") -> "list[Arrival]":
     from datalake_assets.arrivals.sources import fewest_prefixes
 

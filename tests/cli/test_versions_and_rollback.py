@@ -104,6 +104,17 @@ def test_a_rollback_shows_in_the_lake_the_warehouse_and_dagster(platform: Platfo
     assert values(warehouse)["dagster/row_count"] == 3
 
 
+def test_a_rollback_says_when_files_that_wait_for_their_run_will_undo_it(
+    platform: Platform, datalake: Datalake
+) -> None:
+    day, warning = platform.day(), "wait for their run, which will replace the old rows again"
+    publish(platform, day, 3, 5)
+    assert warning not in datalake("rollback", "flights/flights", day, "--reason", "doubtful", answer="n\n").output
+    platform.put_day(day, flights_file(day, 7))
+    platform.drain()
+    assert warning in datalake("rollback", "flights/flights", day, "--reason", "doubtful", answer="n\n").output
+
+
 def test_a_version_can_be_named_by_how_it_begins(platform: Platform, datalake: Datalake) -> None:
     day = platform.day()
     publish(platform, day, 2, 3, 4)
