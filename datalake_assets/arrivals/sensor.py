@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 # Both daemon loops look every 5 s: any interval up to that means every loop, and 5 itself often means every second one.
 MINIMUM_INTERVAL_SECONDS = 1
 TICK_SECONDS = 20.0  # Dagster ends a tick after 60
-DRAIN_SECONDS = 10.0
+DRAIN_SECONDS = 7.0  # and `queue.GRACE_SECONDS` where something hangs
 REQUEST_SECONDS = 4.0  # kept for writing down what is decided
 # Materializations that the daemon writes for the tick; the cursor carries the rest to the next one.
 ANNOUNCED_PER_SECOND = 50

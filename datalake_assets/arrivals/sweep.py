@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from datalake_assets.arrivals.dead_letters import DeadLetters, Unexpected
 from datalake_assets.arrivals.ledger import Ledger
 from datalake_assets.arrivals.listed import Listing
-from datalake_assets.arrivals.listing import Pace, Page, list_pages
+from datalake_assets.arrivals.listing import KEYS_PER_PAGE, Pace, Page, list_pages
 from datalake_assets.arrivals.order import Arrival
 from datalake_assets.arrivals.partitions import Daily
 from datalake_assets.arrivals.sources import ArrivalSource, Match, Matcher, RawObject, Source
@@ -115,6 +115,17 @@ def recent_partitions(ledger: Ledger, sources: Sequence[ArrivalSource], now: dt.
     if any(not s.is_partitioned for s in sources):
         found.add(UNPARTITIONED)
     return sorted(found)
+
+
+def is_whole_cheaper(ledger: Ledger, sources: Sequence[ArrivalSource], partitions: Sequence[str]) -> bool:
+    """Whether listing everything takes fewer requests than listing these partitions one by one.
+
+    A page shows up to a thousand objects of any partition: hundreds of recent days with few files each are told by
+    some pages of all.
+    """
+    matcher = Matcher(sources)
+    objects = sum(each.objects for each in ledger.summary([source.source_id for source in sources]))
+    return len(matcher.prefixes()) + objects // KEYS_PER_PAGE < len(matcher.prefixes(partitions))
 
 
 def _pages_with_start(pages: Iterator[Page], bucket: str, prefix: str) -> Iterator[tuple[Page, str]]:

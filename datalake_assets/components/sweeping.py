@@ -16,6 +16,8 @@ from datalake_assets.project import LOCATIONS_FOLDER
 if TYPE_CHECKING:
     from datalake_assets.arrivals.sweep import SweepResult
 
+FEW_PARTITIONS = 30  # listed one by one, whatever it takes
+
 
 def sweep_location(
     location: str,
@@ -29,7 +31,7 @@ def sweep_location(
 
     Args:
         partitions: only these, and no tables without partitions; all by default.
-        recent_days: only what `arrivals.sweep.recent_partitions` names.
+        recent_days: what `arrivals.sweep.recent_partitions` names; everything where that takes fewer requests.
         requests_per_second: at most so many list requests, each of which shows up to a thousand objects; None for as
             many as S3 answers.
 
@@ -38,13 +40,15 @@ def sweep_location(
     """
     from datalake_assets.accounts.sessions import session
     from datalake_assets.arrivals.ledger import Ledger
-    from datalake_assets.arrivals.sweep import recent_partitions, sweep
+    from datalake_assets.arrivals.sweep import is_whole_cheaper, recent_partitions, sweep
 
     account = session(location)
     sources = [each.source for each in declared_pipelines(folder) if each.location == location]
     ledger = Ledger()
     if partitions is None and recent_days is not None:
-        partitions = recent_partitions(ledger, sources, dt.datetime.now(dt.UTC), recent_days)
+        recent = recent_partitions(ledger, sources, dt.datetime.now(dt.UTC), recent_days)
+        if len(recent) <= FEW_PARTITIONS or not is_whole_cheaper(ledger, sources, recent):
+            partitions = recent
     return sweep(
         account.client("s3"),
         account.account.raw_bucket,

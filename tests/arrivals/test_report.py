@@ -11,7 +11,7 @@ from datalake_assets.arrivals.partitions import Daily
 from datalake_assets.arrivals.pattern import KeyPattern
 from datalake_assets.arrivals.report import Backlog, arrival_report, backlog
 from datalake_assets.arrivals.requests import PartitionsRun, RunState
-from datalake_assets.arrivals.sweep import recent_partitions, sweep
+from datalake_assets.arrivals.sweep import is_whole_cheaper, recent_partitions, sweep
 from datalake_assets.names import UNPARTITIONED
 from tests.arrivals.builders import AIRLINES, FLIGHTS, NOON, SOURCE, SOURCES, at, event, listed
 from tests.arrivals.doubles import Bucket
@@ -99,3 +99,11 @@ def test_recent_partitions_are_the_last_days_what_changed_lately_and_what_has_no
     assert recent_partitions(ledger, [ended], NOON, 1) == ["2013-05-05"]
     tokyo = replace(FLIGHTS, patterns=(KeyPattern.parse("f/{partition}", Daily(timezone="Asia/Tokyo")),))
     assert recent_partitions(ledger, [tokyo], at(4 * 3600), 0) == ["2013-05-05", "2026-01-06"]
+
+
+def test_many_small_partitions_are_listed_as_a_whole_and_few_large_ones_by_themselves(ledger: Ledger) -> None:
+    days = [str(dt.date(2013, 1, 1) + dt.timedelta(n)) for n in range(5)]
+    ledger.record([event(str(n), day=day) for day in days for n in range(3)])
+    assert is_whole_cheaper(ledger, SOURCES, days)
+    ledger.record([event(f"more-{n}") for n in range(4_000)])
+    assert not is_whole_cheaper(ledger, SOURCES, days)

@@ -260,6 +260,9 @@ def assert_whole(reader: Outsider, of: Table, states: dict[str, list[Content]]) 
         assert not loaded or loaded in rows, f"{of.name} {partition}: the warehouse shows {loaded}"
 
 
+WATCH_SECONDS = 0.1
+
+
 class Watcher:
     """A reader in a loop."""
 
@@ -282,5 +285,6 @@ class Watcher:
             except Exception as error:  # noqa: BLE001 - whatever a reader meets is told
                 self.errors.append(f"{type(error).__name__}: {error}")
             self.reads += 1
-            if self._ends.is_set():
+            # Not without a pause: what is watched needs the machine, too.
+            if self._ends.wait(WATCH_SECONDS):
                 return
