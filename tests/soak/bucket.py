@@ -178,7 +178,7 @@ class Bucket:
         if not is_required and pick.random() < 0.1:
             return pick.choice(("", "NA"))
         if kind in ("smallint", "int", "bigint"):
-            return str(pick.randrange(-999, 10_000))
+            return str(pick.randrange(1, 10_000))  # the flights are checked: no distance is negative
         if kind == "double":
             return f"{pick.uniform(-100, 100):.4f}"
         if kind == "timestamp":
