@@ -103,6 +103,7 @@ def lake(sandbox: Sandbox, raw: duckdb.DuckDBPyConnection, tmp_path_factory: pyt
             columns = raw.execute(f"DESCRIBE {select}").fetchall()
             session("flights").client("s3").upload_file(str(path), bucket, f"dbt-tests/{name}.parquet")
             declared = ", ".join(f'"{column[0]}" {REDSHIFT_TYPES[column[1]]}' for column in columns)
+            warehouse.execute(f"DROP TABLE IF EXISTS lake.{name} CASCADE")  # of other tests
             warehouse.execute(f"CREATE TABLE lake.{name} ({declared})")
             warehouse.execute(
                 f"COPY lake.{name} FROM 's3://{bucket}/dbt-tests/{name}.parquet'"

@@ -40,7 +40,7 @@ def published(day: str) -> str:
 
 def set_clock(patch: pytest.MonkeyPatch, ahead: timedelta) -> None:
     """Let runs of this process take their versions' time from a clock that is ahead, or behind."""
-    patch.setattr(new_version, "_database_time", lambda: datetime.now(UTC) + ahead)
+    patch.setattr(new_version, "database_time", lambda: datetime.now(UTC) + ahead)
 
 
 # Clocks
