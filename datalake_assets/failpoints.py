@@ -2,7 +2,7 @@
 
     DATALAKE_FAILPOINTS="publish.before_switch=kill"          SIGKILL at the first hit
     DATALAKE_FAILPOINTS="load.staged=kill@3;drain.recorded=error"
-    DATALAKE_FAILPOINTS="publish.before_switch=wait:/tmp/go"   hold until the file is there
+    DATALAKE_FAILPOINTS="publish.before_switch=wait:GO"   hold until the file is there
 
 Without the variable a failpoint is one comparison. It is read once for a process, and never set in production; a
 process that has it says so in its log.
