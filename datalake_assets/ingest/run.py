@@ -117,7 +117,8 @@ class _Lake:
                 done.add(result.partition)
                 yield result
         except Exception as error:
-            # The catalog, S3 or the ledger as a whole, or a mistake in the code.
+            # The catalog, S3 or the ledger as a whole, or a mistake in the code: the run is told which partitions are
+            # as they were, and fails with it.
             if not (left := [partition for partition in partitions if partition not in done]):
                 log.exception("%s: all partitions are done, but not what comes after them", self._pipeline.name)
             yield from (Failed(partition, error) for partition in left)

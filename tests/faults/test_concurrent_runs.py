@@ -49,18 +49,23 @@ def test_the_younger_run_dies_while_the_older_goes_on(world: World, point: str) 
     world.assert_equal("kills", days)
 
 
-@pytest.mark.parametrize("point", RUN)
-def test_both_runs_go_on_and_the_younger_wins(world: World, point: str) -> None:
-    days = published(world)
-    with world.watched("kills", days):
-        older, gate = world.held_at(point, tasks.ingest_partitions, "kills", days, world.new_run_id())
-        world.land("kills", days)
-        younger = world.attempt(tasks.ingest_partitions, "kills", days, world.new_run_id())
+def overlap(world: World, name: str, partitions: list[str], point: str) -> None:
+    """Hold a run at a failpoint, let another one read newer files meanwhile, and let both end well."""
+    with world.watched(name, partitions):
+        older, gate = world.held_at(point, tasks.ingest_partitions, name, partitions, world.new_run_id())
+        world.land(name, partitions)
+        younger = world.attempt(tasks.ingest_partitions, name, partitions, world.new_run_id())
         world.over_or_blocked(younger)
         gate.touch()
         outcomes = [*older.result(), *younger.result()]
     assert [each for each in outcomes if each[0] == "Failed"] == []
     world.drain()
+
+
+@pytest.mark.parametrize("point", RUN)
+def test_both_runs_go_on_and_the_younger_wins(world: World, point: str) -> None:
+    days = published(world)
+    overlap(world, "kills", days, point)
     # The younger one has read everything, so nothing is left to do.
     world.assert_equal("kills", days)
 
@@ -70,15 +75,7 @@ def test_two_first_runs_of_a_partition_end_with_the_younger(world: World, point:
     days = world.days(2)
     world.land("kills", days)
     world.drain()
-    with world.watched("kills", days):
-        older, gate = world.held_at(point, tasks.ingest_partitions, "kills", days, world.new_run_id())
-        world.land("kills", days)
-        younger = world.attempt(tasks.ingest_partitions, "kills", days, world.new_run_id())
-        world.over_or_blocked(younger)
-        gate.touch()
-        outcomes = [*older.result(), *younger.result()]
-    assert [each for each in outcomes if each[0] == "Failed"] == []
-    world.drain()
+    overlap(world, "kills", days, point)
     world.assert_equal("kills", days)
 
 
@@ -86,13 +83,5 @@ def test_two_first_runs_of_a_partition_end_with_the_younger(world: World, point:
 def test_two_runs_of_a_reference_table_end_with_the_younger(world: World, point: str) -> None:
     world.land("kill_reference", [""])
     world.recover("kill_reference", [""])
-    with world.watched("kill_reference", [""]):
-        older, gate = world.held_at(point, tasks.ingest_partitions, "kill_reference", [""], world.new_run_id())
-        world.land("kill_reference", [""])
-        younger = world.attempt(tasks.ingest_partitions, "kill_reference", [""], world.new_run_id())
-        world.over_or_blocked(younger)
-        gate.touch()
-        outcomes = [*older.result(), *younger.result()]
-    assert [each for each in outcomes if each[0] == "Failed"] == []
-    world.drain()
+    overlap(world, "kill_reference", [""], point)
     world.assert_equal("kill_reference", [""])
