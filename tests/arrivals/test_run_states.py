@@ -67,3 +67,29 @@ def test_an_older_run_that_is_not_over_counts(instance: dg.DagsterInstance) -> N
     add(instance, dg.DagsterRunStatus.STARTED)
     add(instance, dg.DagsterRunStatus.FAILURE, will_retry="false")
     assert run_states(instance, ["key"]) == {"key": RunState.IN_FLIGHT}
+
+
+def test_the_newest_run_of_a_key_says_what_became_of_it() -> None:
+    @dg.job
+    def nothing() -> None: ...
+
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def run(key: str, status: dg.DagsterRunStatus, **tags: str) -> None:
+            instance.create_run_for_job(nothing, status=status, tags={"dagster/run_key": key, **tags})
+
+        run("failed", dg.DagsterRunStatus.FAILURE)
+        run("retried", dg.DagsterRunStatus.FAILURE, **{"dagster/will_retry": "true"})
+        run("repaired", dg.DagsterRunStatus.FAILURE)
+        run("repaired", dg.DagsterRunStatus.SUCCESS)
+        run("again", dg.DagsterRunStatus.FAILURE)
+        run("again", dg.DagsterRunStatus.STARTED)
+        run("ended", dg.DagsterRunStatus.CANCELED)
+        keys = ["failed", "retried", "repaired", "again", "ended", "never", *(f"other {n}" for n in range(200))]
+        assert run_states(instance, keys) == {
+            "failed": RunState.FAILED,
+            "retried": RunState.IN_FLIGHT,
+            "repaired": RunState.SUCCEEDED,
+            "again": RunState.IN_FLIGHT,
+            "ended": RunState.CANCELED,
+        }

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.user import FLIGHTS_HEADER, Platform, Run, asset, flight, flights_file, flights_text
+from tests.integration.runs import Run
+from tests.integration.user import FLIGHTS_HEADER, Platform, asset, flight, flights_file, flights_text
 
 OLD, MENDED = [1, 2, 3], [71, 72]
 

@@ -3,7 +3,8 @@
 import dagster as dg
 import pytest
 
-from tests.integration.user import Platform, Run, asset, flight, flights_file
+from tests.integration.runs import Run
+from tests.integration.user import Platform, asset, flight, flights_file
 
 LAKE, WAREHOUSE = asset("lake", "flights"), asset("warehouse", "flights")
 CHECK = dg.AssetCheckKey(LAKE, "quarantine")

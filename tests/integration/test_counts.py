@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import pytest
 
 from datalake_assets.sandbox import samples
-from tests.integration.user import Place, Platform, Run, asset
+from tests.integration.runs import Run
+from tests.integration.user import Place, Platform, asset
 
 DAYS = [str(day) for day in samples.first_days(7)]
 TABLES = ("flights", "weather", "airlines", "airports", "planes")

@@ -8,7 +8,8 @@ import pytest
 
 from datalake_assets.accounts.registry import registry
 from datalake_assets.accounts.secrets import warehouse_secret
-from tests.integration.user import Platform, Run, asset, forget
+from tests.integration.runs import Run
+from tests.integration.user import Platform, asset, forget
 
 SECRET = "secret datalake/warehouse of account flights: "
 

@@ -9,8 +9,9 @@ from datalake_assets.catalog.history import VersionInfo, list_versions
 from datalake_assets.components.lake_pipeline import build_pipeline_definitions
 from datalake_assets.components.pipeline_spec import PipelineSpec
 from tests.integration import trips
+from tests.integration.runs import Run
 from tests.integration.trips import LAKE, WAREHOUSE
-from tests.integration.user import Platform, Run
+from tests.integration.user import Platform
 
 GOOD: list[trips.Row] = [(1, "5.00", "Rome"), (2, "7.50", "Oslo")]
 

@@ -9,7 +9,8 @@ import pytest
 from datalake_assets.accounts.secrets import warehouse_secret
 from datalake_assets.ingest import prepare as preparing
 from datalake_assets.warehouse.connection import connect
-from tests.integration.user import Platform, Run, asset, flight, flights_file
+from tests.integration.runs import Run
+from tests.integration.user import Platform, asset, flight, flights_file
 
 LAKE, WAREHOUSE = asset("lake", "flights"), asset("warehouse", "flights")
 

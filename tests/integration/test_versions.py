@@ -17,8 +17,9 @@ from datalake_assets.ingest.behind import behind, load_behind, side_by_side
 from datalake_assets.ingest.new_version import version_id_for
 from datalake_assets.ingest.outcomes import Failed, Loaded, Outcome, Published
 from tests.integration import trips
+from tests.integration.runs import Run
 from tests.integration.test_repeats import Gate, run_beside
-from tests.integration.user import Platform, Run, flights_file
+from tests.integration.user import Platform, flights_file
 
 FIRST: list[trips.Row] = [(1, "5.00", "Rome"), (2, "7.50", "Oslo")]
 SECOND: list[trips.Row] = [(3, "1.00", "Bonn")]
