@@ -128,7 +128,9 @@ class Troubles:
     def roll_back(self) -> None:
         partition = self._random.choice(self._partitions)
         key = [partition.key] if partition.key else []
-        if self._datalake("rollback", partition.table.name, *key, "--yes", "--reason", "the soak wants it so"):
+        if self._datalake(
+            "rollback", f"flights/{partition.table.name}", *key, "--yes", "--reason", "the soak wants it so"
+        ):
             self._told("rollbacks", f"{partition.table.name} {partition.key}")
 
     def vacuum(self) -> None:
