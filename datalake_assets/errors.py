@@ -11,6 +11,7 @@ A permanent failure comes back with the same input: a person mends the cause. A 
     │   │   ├── UnreadableObject      broken compression, wrong encoding, not the declared format
     │   │   ├── EmptyObject           an object of zero bytes
     │   │   ├── WrongHeader           a file without the columns that the mapping needs
+    │   │   ├── SchemaChanged         raw columns that a frozen contract does not know
     │   │   ├── NoObjects             a partition without a single object
     │   │   └── TooManyBadRows        quarantine above `bad_rows.fail_above`
     │   ├── AuditFailed               a blocking check failed; the old version stays published
@@ -95,6 +96,10 @@ class EmptyObject(BadInput):
 
 class WrongHeader(BadInput):
     """A file without the columns that the mapping needs."""
+
+
+class SchemaChanged(BadInput):
+    """The raw files have columns that a frozen contract does not know."""
 
 
 class NoObjects(BadInput):

@@ -27,7 +27,8 @@ from datalake_assets.components.mistakes import Located, refuse
 from datalake_assets.components.publish_words import Checks, Publish, require_good_checks
 from datalake_assets.components.source_words import KeyPatterns, parse_patterns
 from datalake_assets.errors import PlatformError
-from datalake_assets.mapping.spec import BadRows, Column, MappingSpec, SourceFormat
+from datalake_assets.formats.source_format import SourceFormat
+from datalake_assets.mapping.spec import BadRows, Column, MappingSpec
 from datalake_assets.names import PARTITION_COLUMN, identifier, qualified
 
 _OWNER = re.compile(r"team:[\w .+-]+|[^@\s]+@[^@\s]+\.[^@\s]+")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from datalake_assets.errors import EmptyObject, UnreadableObject
-from datalake_assets.mapping.spec import SourceFormat
+from datalake_assets.formats.source_format import SourceFormat
 
 CHUNK_BYTES = 4 * 1024 * 1024
 MAX_HEADER_BYTES = 1024 * 1024

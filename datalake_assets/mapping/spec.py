@@ -3,17 +3,17 @@
 These models stand in a defs.yaml as they are. They validate themselves completely: whatever passes here compiles.
 """
 
-import codecs
 import math
 import re
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from datalake_assets import names
+from datalake_assets.column_types import TargetType
 from datalake_assets.errors import InvalidName
-from datalake_assets.mapping.types import TargetType
+from datalake_assets.formats.source_format import SourceFormat
 
 RESERVED_COLUMNS = (
     names.SOURCE_FILE_COLUMN,
@@ -89,47 +89,6 @@ class Column(_Model):
     def _format_fits_type(self) -> Self:
         if self.format is not None and self.type.kind not in ("date", "timestamp"):
             raise ValueError(f"format is for date and timestamp, column {self.to!r} is {self.type}")
-        return self
-
-
-class SourceFormat(_Model):
-    """How the raw files are written. The first record of a file is its header."""
-
-    format: Literal["csv"] = "csv"
-    delimiter: str = Field(default=",", description="one character")
-    quote: str = Field(default='"', description="one character, or empty when values are never quoted")
-    escape: str | None = Field(default=None, description="what stands before a quote within quotes; default: the quote")
-    null_values: tuple[str, ...] = Field(default=("",), description="texts that mean null, compared exactly")
-    encoding: str = "utf-8"
-    compression: Literal["auto", "none", "gzip", "zstd"] = Field(
-        default="auto", description="auto goes by the end of the key: .gz, .zst, anything else is not compressed"
-    )
-
-    @field_validator("delimiter", "quote", "escape")
-    @classmethod
-    def _one_character(cls, value: str | None, info: object) -> str | None:
-        field = getattr(info, "field_name", "")
-        if value is None or (value == "" and field == "quote"):
-            return value
-        # The parser compares bytes: a character of two bytes is none to it.
-        if len(value) != 1 or not value.isascii() or value in "\r\n\0":
-            raise ValueError(f"{field} is one ASCII character that does not end a line, found {value!r}")
-        return value
-
-    @field_validator("encoding")
-    @classmethod
-    def _known_encoding(cls, value: str) -> str:
-        try:
-            codec = codecs.lookup(value)
-            "".encode(value)  # rot13 and the like are codecs, but not of texts
-        except LookupError as error:
-            raise ValueError(f"encoding {value!r} is unknown; usual are utf-8, latin-1, cp1252, utf-16") from error
-        return codec.name
-
-    @model_validator(mode="after")
-    def _distinct_characters(self) -> Self:
-        if self.delimiter in (self.quote, self.escape):
-            raise ValueError(f"delimiter {self.delimiter!r} cannot also be the quote or the escape")
         return self
 
 

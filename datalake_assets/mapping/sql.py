@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from datalake_assets import names
+from datalake_assets.column_types import MAX_VARCHAR_BYTES
 from datalake_assets.mapping.spec import Column, MappingSpec
-from datalake_assets.mapping.types import MAX_VARCHAR_BYTES
 
 # Regular expressions stand in front of the casts because try_cast is more generous than a data contract can be:
 # it rounds 12.7 to an integer, reads 1e3, 0x1F and 1_000, and drops the offset of a timestamp.

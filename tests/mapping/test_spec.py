@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from datalake_assets.column_types import TargetType
 from datalake_assets.errors import ConfigurationError
-from datalake_assets.mapping.spec import BadRows, MappingSpec, SourceFormat
-from datalake_assets.mapping.types import TargetType
+from datalake_assets.formats.source_format import SourceFormat
+from datalake_assets.mapping.spec import BadRows, MappingSpec
 from tests.mapping.builders import build_spec
 
 
@@ -36,7 +37,10 @@ def test_a_type_has_a_name_in_every_engine(text: str, canonical: str, duckdb: st
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("decmal(12,2)", r"'decmal\(12,2\)' is unknown.*smallint, int.*timestamp\. Did you mean decimal\?"),
+        (
+            "decmal(12,2)",
+            r"'decmal\(12,2\)' is unknown.*smallint, int.*struct<.*>\. Did you mean decimal\?",
+        ),
         ("text", "is unknown; expected one of"),
         ("", "is unknown"),
         ("int; DROP", "is unknown"),
@@ -94,11 +98,11 @@ def test_a_mistake_in_a_column_is_located(column: dict[str, Any], field: tuple[s
         ({"columns": []}, ("columns",), "at least one column"),
         ({"columns": [_column(), _column()]}, ("columns",), "'a' is mapped twice, again as number 2"),
         ({"columns": [_column()], "bad_rows": {"fail_above": 5}}, ("bad_rows", "fail_above"), "a text such as '1%'"),
-        ({"columns": [_column()], "source": {"delimiter": "||"}}, ("source", "delimiter"), "one ASCII character"),
+        ({"columns": [_column()], "source": {"delimiter": "\n"}}, ("source", "delimiter"), "do not end a line"),
         ({"columns": [_column()], "source": {"delimiter": '"'}}, ("source",), "cannot also be the quote"),
         ({"columns": [_column()], "source": {"encoding": "utf-9"}}, ("source", "encoding"), "unknown"),
         ({"columns": [_column()], "source": {"encoding": "rot13"}}, ("source", "encoding"), "unknown"),
-        ({"columns": [_column()], "source": {"format": "xml"}}, ("source", "format"), "csv"),
+        ({"columns": [_column()], "source": {"format": "xml"}}, ("source",), "needs row_tag"),
     ],
 )
 def test_a_mistake_in_a_mapping_is_located(raw: dict[str, Any], location: tuple[str, ...], message: str) -> None:
