@@ -1,0 +1,239 @@
+"""Open an unknown object as rows: the texts as they stand in it, one after the other, never all at once.
+
+    opened = open_rows(found, folder=folder, is_whole=True)
+    for row in opened.rows(): …
+
+What is read differs from what a pipeline does in one point: rows that are too short or too long are rows here, for
+somebody who looks at a file wants to see them.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from datalake_assets.discovery.classification import Classification
+from datalake_assets.discovery.objects import FoundObject, download, open_object, sample_of
+from datalake_assets.errors import BadInput, EmptyObject, UnreadableObject
+from datalake_assets.formats.source_format import SourceFormat
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from datalake_assets.discovery.custom import CustomClassifier
+
+# Of a remote object of which the first rows are wanted. Formats whose schema is at their end come as a whole.
+BEGINNING_BYTES = 64 * 1024 * 1024
+_COPY_BYTES = 1024 * 1024
+MAX_TOLD = 5  # broken records that are named
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One record.
+
+    Args:
+        number: the line on which it begins, or its number in the object, from 1.
+        values: the texts of a flat record by position, None where it has no such field.
+        extra: the texts beyond the names; empty ones at the end are left away.
+        text: the JSON text of a nested record, on one line; None for a flat one.
+    """
+
+    number: int
+    values: Sequence[str | None] = ()
+    extra: Sequence[str] = ()
+    text: str | None = None
+
+
+@dataclass
+class OpenedObject:
+    """An object that is classified and can be read.
+
+    Args:
+        names: of the columns of a flat object; None where each record is a JSON object.
+        is_cut: only the beginning was fetched.
+        broken: how many records could not be read so far; `first_broken` has line and reason of the first ones.
+    """
+
+    found: FoundObject
+    classification: Classification
+    source: SourceFormat
+    path: Path
+    is_cut: bool
+    names: tuple[str, ...] | None = None
+    broken: int = 0
+    first_broken: list[tuple[int, str]] = field(default_factory=list)
+    _opened: "Iterator[pa.RecordBatch] | None" = None
+
+    def open(self) -> None:
+        """Begin to read: `names` are known afterwards.
+
+        Raises:
+            EmptyObject, UnreadableObject: there is nothing to read, or not what it looked like.
+        """
+        from datalake_assets.formats.records import open_records
+
+        file = open_records(self.path, self.source, uri=self.found.uri)
+        self.names, self._opened = file.names, file.batches()
+        self.broken, self.first_broken = 0, []
+
+    def rows(self) -> Iterator[Row]:
+        """The records in the order of the object; called again, they come from the start again.
+
+        Raises:
+            UnreadableObject: the object breaks off or is damaged; the rows before that came.
+        """
+        if self._opened is None:
+            self.open()
+        batches, self._opened = self._opened, None
+        assert batches is not None
+        try:
+            for batch in batches:
+                yield from self._nested(batch) if self.names is None else self._flat(batch, len(self.names))
+        except BadInput:
+            # A beginning ends in the middle of a record, or of a compressed block.
+            if not self.is_cut:
+                raise
+
+    def _flat(self, batch: "pa.RecordBatch", width: int) -> Iterator[Row]:
+        numbers, reasons, extras = (batch.column(name).to_pylist() for name in ("row", "reason", "extra"))
+        columns = [batch.column(f"c{at}").to_pylist() for at in range(width)]
+        values: Iterator[tuple[str | None, ...]] = zip(*columns, strict=True) if columns else iter([()] * len(numbers))
+        for number, reason, extra, texts in zip(numbers, reasons, extras, values, strict=True):
+            if reason is not None:
+                self._note(number, reason)
+            elif extra is None:
+                yield Row(number, texts)
+            else:
+                yield Row(number, texts, without_empty_end(json.loads(extra)))
+
+    def _nested(self, batch: "pa.RecordBatch") -> Iterator[Row]:
+        numbers, reasons, records = (batch.column(name).to_pylist() for name in ("row", "reason", "record"))
+        for number, reason, text in zip(numbers, reasons, records, strict=True):
+            if reason is not None or text is None:
+                self._note(number, reason or "is empty")
+            else:
+                yield Row(number, text=on_one_line(text))
+
+    def _note(self, number: int, reason: str) -> None:
+        self.broken += 1
+        if len(self.first_broken) < MAX_TOLD:
+            self.first_broken.append((number, reason))
+
+
+def open_rows(
+    found: FoundObject,
+    *,
+    folder: Path,
+    is_whole: bool,
+    custom: "Sequence[CustomClassifier]" = (),
+    account: str | None = None,
+) -> OpenedObject:
+    """Classify an object and begin to read it.
+
+    Args:
+        folder: for the copy of a remote object.
+        is_whole: whether all of it will be read; else the beginning of a large remote object is enough.
+        custom: classifiers that are asked first.
+
+    Raises:
+        EmptyObject: there are no bytes, or nothing but blank lines.
+        UnreadableObject: no classifier knows it, or it is not what it looked like; the message has the reason.
+    """
+    if found.size == 0:
+        raise EmptyObject("the file is empty", where=found.uri)
+    from datalake_assets.discovery.classify import classify
+
+    classification = classify(sample_of(found, account=account), custom)
+    source = classification.source
+    if source is None:
+        raise UnreadableObject(f"its format is unknown: {classification.reason}", where=found.uri)
+    if source.format == "csv":
+        source = source.model_copy(update={"short_rows": "pad", "long_rows": "rescue"})
+    is_cut = not (found.is_local or is_whole or found.size <= BEGINNING_BYTES or _needs_its_end(source, found))
+    path = _beginning(found, folder, account) if is_cut else download(found, folder, account=account)
+    opened = OpenedObject(found, classification, source, path, is_cut)
+    opened.open()
+    return opened
+
+
+def _needs_its_end(source: SourceFormat, found: FoundObject) -> bool:
+    is_zip = source.compression == "zip" or (source.compression == "auto" and found.uri.lower().endswith(".zip"))
+    return source.format in ("parquet", "orc") or is_zip
+
+
+def _beginning(found: FoundObject, folder: Path, account: str | None) -> Path:
+    path = folder / f"beginning-{found.name[-100:]}"
+    left = BEGINNING_BYTES
+    with closing(open_object(found, account=account)) as stream, path.open("wb") as target:
+        while left and (data := stream.read(min(left, _COPY_BYTES))):
+            target.write(data)
+            left -= len(data)
+    return path
+
+
+def without_empty_end(texts: Sequence[str]) -> Sequence[str]:
+    """Drop empty texts at the end: delimiters too many hold nothing."""
+    end = len(texts)
+    while end and not texts[end - 1]:
+        end -= 1
+    return texts[:end]
+
+
+def on_one_line(text: str) -> str:
+    """A JSON text without line ends: within its strings they are escaped anyway."""
+    return text.replace("\r", " ").replace("\n", " ") if "\n" in text or "\r" in text else text
+
+
+_SPACE = " \t\r\n"
+_decoder = json.JSONDecoder(strict=False)
+
+
+def members(text: str) -> dict[str, str | None]:
+    """The members of a JSON object as texts: strings as they read, null as None, everything else as it is written.
+
+    Numbers keep their spelling and nested values are their JSON text. A value that is no object is the member `value`.
+
+    Raises:
+        UnreadableObject: the text is no JSON, or nested deeper than Python reads.
+    """
+    try:
+        return _members(text)
+    except (ValueError, IndexError) as error:
+        raise UnreadableObject(f"a record is no JSON: {text[:80]!r}") from error
+    except RecursionError as error:
+        raise UnreadableObject("a record is nested too deep") from error
+
+
+def _members(text: str) -> dict[str, str | None]:
+    at = _skip(text, 0)
+    if text[at] != "{":
+        return {"value": _plain(text[at:].rstrip())}
+    found: dict[str, str | None] = {}
+    at = _skip(text, at + 1)
+    while text[at] != "}":
+        name, at = _decoder.raw_decode(text, at)
+        at = _skip(text, _skip(text, at) + 1)
+        _, end = _decoder.raw_decode(text, at)
+        found[name] = _plain(text[at:end])
+        at = _skip(text, end)
+        if text[at] == ",":
+            at = _skip(text, at + 1)
+    return found
+
+
+def _skip(text: str, at: int) -> int:
+    while text[at] in _SPACE:
+        at += 1
+    return at
+
+
+def _plain(text: str) -> str | None:
+    if text == "null":
+        return None
+    if text[:1] == '"':
+        decoded: str = _decoder.decode(text)
+        return decoded
+    return text
