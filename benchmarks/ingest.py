@@ -110,7 +110,7 @@ def prepare(sandbox: Any, paths: Mapping[str, Path], out: Path) -> dict[str, Any
     import boto3
 
     session = account_session(sandbox)
-    s3: Any = boto3.client("s3", **session)
+    s3: Any = boto3.client("s3", **session)  # type: ignore[call-overload]
     for day, path in paths.items():
         s3.upload_file(str(path), "datalake-flights-raw", f"orders/dt={day}/orders.csv")
     return {

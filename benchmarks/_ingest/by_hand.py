@@ -8,6 +8,7 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from benchmarks._ingest.data import COLUMNS
 
@@ -56,21 +57,21 @@ def main() -> None:
                     uploads.append(pool.submit(s3.upload_file, str(each), order["lake_bucket"], key))
             for upload in uploads:
                 upload.result()
-    descriptor = {
+    descriptor: Any = {
         "Columns": [{"Name": name, "Type": GLUE.get(kind, kind)} for name, kind in COLUMNS.items()],
         "Location": f"{location}/data/",
         "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
         "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
         "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"},
     }
-    table = {
+    table_input: Any = {
         "Name": "by_hand",
         "TableType": "EXTERNAL_TABLE",
         "PartitionKeys": [{"Name": "dt", "Type": "date"}],
         "StorageDescriptor": descriptor,
     }
-    glue.create_table(DatabaseName=order["database"], TableInput=table)
-    partitions = [
+    glue.create_table(DatabaseName=order["database"], TableInput=table_input)
+    partitions: Any = [
         {"Values": [day], "StorageDescriptor": descriptor | {"Location": f"{location}/data/dt={day}/"}}
         for day in order["days"]
     ]

@@ -21,7 +21,7 @@ def main() -> None:
     order = json.loads(sys.argv[1])
     from datalake_assets.components.lake_pipeline import build_pipeline
     from datalake_assets.components.pipeline_spec import PipelineSpec
-    from datalake_assets.ingest.outcomes import Failed
+    from datalake_assets.ingest.outcomes import Failed, Published
     from datalake_assets.ingest.run import ingest
 
     pipeline = build_pipeline("flights", PipelineSpec.model_validate(SPEC))
@@ -29,6 +29,7 @@ def main() -> None:
     for outcome in ingest(pipeline, order["days"], run_id="benchmark"):
         if isinstance(outcome, Failed):
             raise outcome.error
+        assert isinstance(outcome, Published)
         rows += outcome.counts.rows_published
         bad += outcome.counts.rows_quarantined
     print(json.dumps({"rows": rows, "bad": bad}))

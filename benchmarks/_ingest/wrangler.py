@@ -10,7 +10,7 @@ def main() -> None:
     order = json.loads(sys.argv[1])
     warnings.simplefilter("ignore")
     import awswrangler as wr
-    import pandas as pd
+    import pandas as pd  # type: ignore[import-untyped]
 
     rows = bad = 0
     for day in order["days"]:
