@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from datalake_assets.discovery.classification import Classification
 from datalake_assets.discovery.objects import FoundObject, download, open_object, sample_of
@@ -98,26 +98,29 @@ class OpenedObject:
                 raise
 
     def _flat(self, batch: "pa.RecordBatch", width: int) -> Iterator[Row]:
+        numbers: list[Any]
         numbers, reasons, extras = (batch.column(name).to_pylist() for name in ("row", "reason", "extra"))
         columns = [batch.column(f"c{at}").to_pylist() for at in range(width)]
         values: Iterator[tuple[str | None, ...]] = zip(*columns, strict=True) if columns else iter([()] * len(numbers))
         for number, reason, extra, texts in zip(numbers, reasons, extras, values, strict=True):
             if reason is not None:
-                self._note(number, reason)
+                self.note(number, reason)
             elif extra is None:
                 yield Row(number, texts)
             else:
                 yield Row(number, texts, without_empty_end(json.loads(extra)))
 
     def _nested(self, batch: "pa.RecordBatch") -> Iterator[Row]:
+        numbers: list[Any]
         numbers, reasons, records = (batch.column(name).to_pylist() for name in ("row", "reason", "record"))
         for number, reason, text in zip(numbers, reasons, records, strict=True):
             if reason is not None or text is None:
-                self._note(number, reason or "is empty")
+                self.note(number, reason or "is empty")
             else:
                 yield Row(number, text=on_one_line(text))
 
-    def _note(self, number: int, reason: str) -> None:
+    def note(self, number: int, reason: str) -> None:
+        """Count a record that cannot be read."""
         self.broken += 1
         if len(self.first_broken) < MAX_TOLD:
             self.first_broken.append((number, reason))
