@@ -13,21 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datalake_assets import names
-from datalake_assets.errors import NoObjects, OutOfSpace, UnreadableObject
-from datalake_assets.mapping import line_numbers
+from datalake_assets.errors import NoObjects, OutOfSpace
+from datalake_assets.mapping.batch import ReadyFile, batches, load_batch, make_ready
 from datalake_assets.mapping.header import check_header
-from datalake_assets.mapping.raw_files import PreparedFile, StagedFile, prepare, rewrite
+from datalake_assets.mapping.raw_files import StagedFile
 from datalake_assets.mapping.result import FileCounts, MappingResult, Reason, merge_reasons, require_few_bad_rows
 from datalake_assets.mapping.spec import QUARANTINE_COLUMNS, MappingSpec
 from datalake_assets.mapping.sql import literal
-from datalake_assets.mapping.staging import FileRows, account, stage
 
 if TYPE_CHECKING:
     import duckdb
 
 DEFAULT_MEMORY_LIMIT = "1GB"
-MAX_BATCH_BYTES = 2 * 1024**3
-MAX_BATCH_FILES = 2_000
 PREPARING_THREADS = 4
 _COPY_OPTIONS = "(FORMAT parquet, COMPRESSION zstd)"
 
@@ -64,7 +61,7 @@ def map_files(
         notes = _check_headers(spec, prepared)
         with _connect(Path(work), memory_limit, threads) as connection:
             writer = _Writer(connection, spec, good_dir, quarantine_dir)
-            for batch in _batches(prepared):
+            for batch in batches(prepared):
                 with _space_errors(batch, memory_limit, out_dir):
                     writer.write(batch)
             if not writer.good_files:
@@ -83,18 +80,20 @@ def map_files(
     return result
 
 
-def _prepare_all(files: Sequence[StagedFile], spec: MappingSpec, work: Path) -> list[PreparedFile]:
+def _prepare_all(files: Sequence[StagedFile], spec: MappingSpec, work: Path) -> list[ReadyFile]:
     # Plain numbered names: the parser takes some characters of a path for a pattern.
     targets = [work / f"raw-{number:08d}.csv" for number in range(len(files))]
     with ThreadPoolExecutor(PREPARING_THREADS) as pool:
-        return list(pool.map(lambda pair: prepare(pair[0], spec.source, pair[1]), zip(files, targets, strict=True)))
+        return list(pool.map(lambda pair: make_ready(pair[0], spec.source, pair[1]), zip(files, targets, strict=True)))
 
 
-def _check_headers(spec: MappingSpec, files: Sequence[PreparedFile]) -> list[str]:
+def _check_headers(spec: MappingSpec, files: Sequence[ReadyFile]) -> list[str]:
     """Check each header; return a note for each optional column that some files lack."""
     checked: dict[tuple[str, ...], list[str]] = {}
     lacking: dict[str, list[str]] = {}
     for file in files:
+        if file.header is None:
+            continue  # each record says its own
         if file.header not in checked:
             checked[file.header] = check_header(spec, file.header, file.uri)
         for name in checked[file.header]:
@@ -120,31 +119,8 @@ def _connect(work: Path, memory_limit: str, threads: int | None) -> "duckdb.Duck
     return connection
 
 
-def _batches(files: Sequence[PreparedFile]) -> Iterator[list[PreparedFile]]:
-    """Files with the same header and line end, in their order, up to a number of files and bytes at once."""
-    alike: dict[tuple[tuple[str, ...], str], list[PreparedFile]] = {}
-    for file in files:
-        alike.setdefault((file.header, file.line_end), []).append(file)
-    for same in alike.values():
-        batch: list[PreparedFile] = []
-        size = 0
-        for file in same:
-            if batch and (size + file.size > MAX_BATCH_BYTES or len(batch) >= MAX_BATCH_FILES):
-                yield batch
-                batch, size = [], 0
-            batch.append(file)
-            size += file.size
-        yield batch
-
-
-def _unreadable(error: Exception, batch: Sequence[PreparedFile]) -> UnreadableObject:
-    text = str(error)
-    uri = next((file.uri for file in batch if str(file.path) in text), batch[0].uri)
-    return UnreadableObject(f"the parser gave up: {text.splitlines()[0]}", where=uri, todo="Mend the file.")
-
-
 @contextmanager
-def _space_errors(batch: Sequence[PreparedFile], memory_limit: str, out_dir: Path) -> Iterator[None]:
+def _space_errors(batch: Sequence[ReadyFile], memory_limit: str, out_dir: Path) -> Iterator[None]:
     """Tell a machine that is too small from files that are broken."""
     import duckdb
 
@@ -186,15 +162,8 @@ class _Writer:
         self.counts: dict[Path, FileCounts] = {}
         self.reasons: list[Reason] = []
 
-    def write(self, batch: list[PreparedFile]) -> None:
-        batch = self._staged(batch)
-        rows = account(self._connection, batch)
-        if rows is None:
-            # There are line breaks within values: read again and count them.
-            stage(self._connection, self._spec, batch, count_newlines=True)
-            rows = account(self._connection, batch, newlines_counted=True)
-            assert rows is not None
-        self._number(rows)
+    def write(self, batch: list[ReadyFile]) -> None:
+        rows = load_batch(self._connection, self._spec, batch)
         bad = self._collect_bad()
         for file, row in zip(batch, rows, strict=True):
             rows_bad = bad.get(row.index, 0)
@@ -214,53 +183,17 @@ class _Writer:
         )
         self.good_files.append(self._copy(f"SELECT {columns} WHERE false", self._good_dir, 0))
 
-    def _staged(self, batch: list[PreparedFile]) -> list[PreparedFile]:
-        import duckdb
-
-        try:
-            stage(self._connection, self._spec, batch)
-        except duckdb.InvalidInputException as error:
-            mixed = [file for file in batch if file.has_mixed_line_ends and not file.is_rewritten]
-            if not mixed:
-                raise _unreadable(error, batch) from error
-            # The parser takes some mixtures of line ends and not others; only the latter are worth a rewrite.
-            batch = [rewrite(file) if file in mixed else file for file in batch]
-            try:
-                stage(self._connection, self._spec, batch)
-            except duckdb.InvalidInputException as again:
-                raise _unreadable(again, batch) from again
-        return batch
-
-    def _number(self, rows: list[FileRows]) -> None:
-        """Define the view `numbered` and the table `bad`."""
-        values = ", ".join(
-            f"({row.index}, {literal(row.uri)}, {row.base}, {row.first_rowid}, {row.staged})" for row in rows
-        )
-        self._connection.execute(
-            "CREATE OR REPLACE TABLE files AS SELECT * FROM "
-            f"(VALUES {values}) AS files(file_index, uri, base, first_rowid, staged_rows)"
-        )
-        # Events come from broken records and counted line breaks; both empty is the common case.
-        self._connection.execute(line_numbers.CREATE_EVENTS)
-        self._connection.execute(line_numbers.CREATE_BROKEN_LINES)
-        if any(row.has_shifts for row in rows):
-            self._connection.execute(line_numbers.CREATE_SHIFTS)
-            self._connection.execute(line_numbers.CREATE_NUMBERED)
-        else:
-            offsets = [row.base - row.first_rowid for row in rows]
-            self._connection.execute(line_numbers.create_numbered_plainly([row.uri for row in rows], offsets))
-
     def _collect_bad(self) -> dict[int, int]:
         """Gather quarantined rows and broken records in the table `bad`; return their number by file."""
         self._connection.execute("""
 CREATE OR REPLACE TABLE bad AS
 SELECT file_index, uri, source_row, failures, raw FROM numbered WHERE failures IS NOT NULL
 UNION ALL
-SELECT file_index, uri, line,
+SELECT file_index, uri, source_row,
        list_transform(reasons, lambda why:
            struct_pack("column" := NULL::VARCHAR, reason := why, "value" := NULL::VARCHAR)),
        raw
-FROM broken JOIN broken_lines USING (file_index, record) JOIN files USING (file_index) WHERE NOT is_blank""")
+FROM broken_rows""")
         counts = self._connection.execute("SELECT file_index, count(*) FROM bad GROUP BY file_index").fetchall()
         return dict(counts)
 

@@ -44,6 +44,11 @@ def check_header(spec: MappingSpec, header: Sequence[str], uri: str) -> list[str
     return missing
 
 
+def raw_paths(spec: MappingSpec) -> list[str]:
+    """What the mapping reads of a record: names of raw columns, or paths into nested records."""
+    return list(dict.fromkeys(column.from_ for column in spec.columns))
+
+
 def _nearest(missing: Sequence[str], surplus: Sequence[str]) -> str | None:
     folded = {name.casefold(): name for name in surplus}
     hints = [

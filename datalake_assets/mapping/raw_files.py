@@ -107,6 +107,25 @@ class PreparedFile:
     blank_line: str
     size: int
 
+    @property
+    def read_alike(self) -> tuple[object, ...]:
+        """Equal for files that can be staged together."""
+        return ("text", self.header, self.line_end)
+
+
+def is_plain(source: SourceFormat) -> bool:
+    """Whether DuckDB's own CSV parser takes these files, once they are decompressed and in UTF-8."""
+    return (
+        source.format == "csv"
+        and len(source.delimiter) == 1
+        and source.delimiter.isascii()
+        and source.header == 1
+        and source.skip_rows == 0
+        and source.skip_footer == 0
+        and source.short_rows == "reject"
+        and source.long_rows == "reject"
+    )
+
 
 def prepare(file: StagedFile, source: SourceFormat, target: Path) -> PreparedFile:
     """Make `file` readable under the path `target`: a link to it where nothing needs to change, else a new file.

@@ -121,6 +121,10 @@ def compile_staging(
     restore: Sequence[tuple[str, str]] = (),
     count_newlines: str | None = None,
     check_nul: bool = False,
+    surplus: str | None = None,
+    raw: str | None = None,
+    broken: str | None = None,
+    keep: Sequence[str] = (),
 ) -> StagingQuery:
     """Compile the spec for files with this header.
 
@@ -130,6 +134,10 @@ def compile_staging(
         restore: pairs (placeholder, text) to replace within every value.
         count_newlines: the character that ends lines, to count it within the values of each row.
         check_nul: put rows with NUL bytes in a text aside; no warehouse can hold them.
+        surplus: SQL over the source: further members of `_rescued_data`, as JSON without braces; NULL if none.
+        raw: SQL over the source: what the quarantine shows of a row, instead of an object of its raw columns.
+        broken: SQL over the source: why the record as a whole is bad, its only failure then; NULL if it is not.
+        keep: columns of the source to hand on under their names.
     """
     raw_columns = tuple(f"c{number}" for number in range(len(header)))
     position = {name: number for number, name in reversed(list(enumerate(header)))}
@@ -140,7 +148,7 @@ def compile_staging(
         for number, column in enumerate(spec.columns)
     ]
     casts = [f"{cast(column, text)} AS v{number}" for number, (column, text, _) in enumerate(inputs)]
-    casts.append(f"{_rescued(spec, header)} AS rescued")
+    casts.append(f"{_rescued(spec, header, surplus)} AS rescued")
     values = [f"{accepted(column, f'v{number}')} AS {value}" for number, (column, _, value) in enumerate(inputs)]
     failures = [
         (condition, _failure(column.to, why, text))
@@ -152,7 +160,10 @@ def compile_staging(
 
     bad = " OR ".join(f"({condition})" for condition, _ in failures)
     listed = ", ".join(f"CASE WHEN {condition} THEN {failure} END" for condition, failure in failures)
-    raw = ", ".join(f"{literal(key)}, {c}" for key, c in zip(_json_keys(header), raw_columns, strict=True))
+    all_failures = f"list_filter([{listed}], lambda failure: failure IS NOT NULL)"
+    if broken is not None:
+        bad = f"({broken}) IS NOT NULL OR {bad}"
+        all_failures = f"CASE WHEN ({broken}) IS NOT NULL THEN [{_broken_failure(broken)}] ELSE {all_failures} END"
     newlines = "0"
     if count_newlines is not None:
         end = f"chr({ord(count_newlines)})"
@@ -164,9 +175,9 @@ def compile_staging(
         raw_columns=raw_columns,
         sql=f"""
 SELECT {", ".join(value for _, _, value in inputs)}, rescued,
-       CASE WHEN bad THEN list_filter([{listed}], lambda failure: failure IS NOT NULL) END AS failures,
-       CASE WHEN bad THEN CAST(json_object({raw}) AS VARCHAR) END AS raw,
-       {newlines} AS newlines, file_index
+       CASE WHEN bad THEN {all_failures} END AS failures,
+       CASE WHEN bad THEN {raw or record_object(header)} END AS raw,
+       {newlines} AS newlines, {"".join(f"{name}, " for name in keep)}file_index
 FROM (SELECT *, {bad} AS bad
 FROM (SELECT *, {", ".join(values)}
 FROM (SELECT *, {", ".join(casts)}
@@ -202,6 +213,16 @@ def _failure(column: str, why: str, text: str) -> str:
     return f'struct_pack("column" := {literal(column)}, reason := {literal(why)}, "value" := {shown})'
 
 
+def _broken_failure(why: str) -> str:
+    return f'struct_pack("column" := NULL::VARCHAR, reason := {why}, "value" := NULL::VARCHAR)'
+
+
+def record_object(header: Sequence[str]) -> str:
+    """The raw columns c0 … of a row as the text of a JSON object."""
+    members = ", ".join(f"{literal(key)}, c{number}" for number, key in enumerate(_json_keys(header)))
+    return f"CAST(json_object({members}) AS VARCHAR)"
+
+
 def _json_keys(header: Sequence[str]) -> list[str]:
     """Distinct keys for a header that may repeat a name or leave it empty."""
     keys: list[str] = []
@@ -211,17 +232,22 @@ def _json_keys(header: Sequence[str]) -> list[str]:
     return keys
 
 
-def _rescued(spec: MappingSpec, header: Sequence[str]) -> str:
+def _rescued(spec: MappingSpec, header: Sequence[str], further: str | None) -> str:
     """A JSON object of the raw columns that are not mapped and not null; NULL when there is none."""
     mapped = {column.from_ for column in spec.columns}
     keys = _json_keys(header)
     surplus = [number for number, name in enumerate(header) if name not in mapped]
     if not surplus:
-        return "NULL::VARCHAR"
+        return "NULL::VARCHAR" if further is None else f"'{{' || ({further}) || '}}'"
     # concat_ws leaves out the members that are NULL.
     members = ", ".join(
-        f"{literal(json.dumps(keys[number], ensure_ascii=False) + ':')} || CAST(to_json(n{number}) AS VARCHAR)"
-        for number in surplus
+        [
+            *(
+                f"{literal(json.dumps(keys[number], ensure_ascii=False) + ':')} || CAST(to_json(n{number}) AS VARCHAR)"
+                for number in surplus
+            ),
+            *([] if further is None else [further]),
+        ]
     )
-    any_value = f"coalesce({', '.join(f'n{number}' for number in surplus)})"
-    return f"CASE WHEN {any_value} IS NOT NULL THEN '{{' || concat_ws(',', {members}) || '}}' END"
+    any_value = ", ".join([*(f"n{number}" for number in surplus), *([] if further is None else [further])])
+    return f"CASE WHEN coalesce({any_value}) IS NOT NULL THEN '{{' || concat_ws(',', {members}) || '}}' END"
