@@ -16,6 +16,7 @@ _COMMANDS = {
         "sandbox",
         "AWS and Redshift on this machine: start, stop, status, reset.",
     ),
+    "land": ("datalake_assets.cli.land", "land", "Land sample files in the sandbox."),
     "crawl": ("datalake_assets.cli.crawl", "crawl", "Find out what unknown files, tables and databases hold."),
     "preview": ("datalake_assets.cli.preview", "preview", "The rows of an unknown file, as they are or normalised."),
     "query": ("datalake_assets.cli.query", "query", "SQL over the lake's tables."),

@@ -152,16 +152,21 @@ def samples(days: Sequence[date]) -> Iterator[Sample]:
 
 def land(s3: "S3Client", bucket: str, days: Sequence[date], *, threads: int = UPLOAD_THREADS) -> Landed:
     """Upload all objects of these days; landing them again puts the same bytes under the same keys."""
+    return upload(s3, bucket, samples(days), threads=threads)
+
+
+def upload(s3: "S3Client", bucket: str, files: Iterable[Sample], *, threads: int = UPLOAD_THREADS) -> Landed:
+    """Put sample files into a bucket."""
     keys: list[str] = []
     rows = size = 0
     with ThreadPoolExecutor(threads) as pool:
         uploads = []
-        for sample in samples(days):
+        for sample in files:
             keys.append(sample.key)
             rows, size = rows + sample.rows, size + len(sample.body)
             uploads.append(pool.submit(s3.put_object, Bucket=bucket, Key=sample.key, Body=sample.body))
-        for upload in uploads:
-            upload.result()
+        for each in uploads:
+            each.result()
     return Landed(tuple(keys), rows, size)
 
 

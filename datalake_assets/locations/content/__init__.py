@@ -1,0 +1,1 @@
+"""The account of what people write: posts about films."""
