@@ -125,5 +125,8 @@ def record_schema(names: tuple[str, ...] | None) -> "pa.Schema":
     import pyarrow as pa
 
     texts = ("record",) if names is None else ("extra", *(f"c{number}" for number in range(len(names))))
-    fields = [pa.field("row", pa.int64()), *(pa.field(name, pa.string()) for name in ("reason", "raw", *texts))]
+    fields: list[pa.Field[pa.DataType]] = [
+        pa.field("row", pa.int64()),
+        *(pa.field(name, pa.string()) for name in ("reason", "raw", *texts)),
+    ]
     return pa.schema(fields)

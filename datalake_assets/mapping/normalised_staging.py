@@ -116,4 +116,4 @@ FROM (SELECT *, json_keys(whole) AS members
 FROM (SELECT * EXCLUDE (reason), CASE WHEN reason IS NULL THEN record END AS whole, reason
 FROM (SELECT raw, record, "row" AS source_row, file_index,
              coalesce(reason, CASE WHEN NOT json_valid(record) THEN {literal(NOT_VALID_JSON)} END) AS reason
-FROM {_reader(batch)})))))"""
+FROM {_reader(batch)}))))))"""

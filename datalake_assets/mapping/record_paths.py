@@ -1,17 +1,17 @@
 """Read fields out of records that are JSON texts, as SQL: what the mapping wants, and what it leaves over.
 
-A path is `user.name`, `tags[0]` or, for a name with a dot or a bracket in it, `user."first.name"`. Scalars come out as
-text in the spelling of the record, nested values as JSON text; what is missing or null is NULL.
+Paths are those of `paths`. Scalars come out as text in the spelling of the record, nested values as JSON text; what is
+missing or null is NULL.
 
 DuckDB's JSON functions read `1.10` as 1.1 and cut a number to the precision of a double. Records that hold a number
 whose spelling may suffer are therefore rewritten before they are parsed: `1.10` becomes the text `"<mark>1.10"`, and
 the mark is taken away from what comes out.
 """
 
-import re
+import json as json_module
 from collections.abc import Sequence
 
-from datalake_assets.errors import ConfigurationError
+from datalake_assets.formats.paths import path_parts
 from datalake_assets.mapping.sql import literal, literals
 
 # Stands before numbers only, and control characters keep it out of ordinary text.
@@ -21,32 +21,6 @@ _SEAM = "chr(1)"  # never raw in a valid JSON text
 # them within texts: that costs time and changes nothing.
 _AT_RISK = r"[0-9][eE][+-]?[0-9]|\.[0-9]*0(?:[^0-9]|$)|[0-9.]{16,}|0\.000|-0(?:[^0-9.]|$)"
 _TEXT_OR_NUMBER = r'("(?:[^"\\]|\\.)*")|(-?[0-9][0-9.eE+-]*)'
-_SEGMENT = re.compile(r'(?:^|\.)(?:"((?:[^"]|"")+)"|([^."\[\]]+))|\[([0-9]{1,9})\]')
-
-Path = tuple[str | int, ...]
-
-
-def parse_path(text: str) -> Path:
-    """Split a path into the names of members and the places in arrays (from 0) that lead to its value.
-
-    Raises:
-        ConfigurationError: `text` is no path.
-    """
-    found: list[str | int] = []
-    end = 0
-    while end < len(text):
-        match = _SEGMENT.match(text, end)
-        if match is None or (end > 0 and match.group().startswith('"')):
-            break
-        quoted, plain, place = match.groups()
-        found.append(int(place) if place is not None else quoted.replace('""', '"') if quoted else plain)
-        end = match.end()
-    if not found or end < len(text) or isinstance(found[0], int):
-        raise ConfigurationError(
-            f"{text!r} is not a path into a record",
-            expected='names with dots between them, for example user.name, tags[0] or user."first.name"',
-        )
-    return tuple(found)
 
 
 def protected(json: str) -> str:
@@ -72,62 +46,50 @@ def texts(json: str, paths: Sequence[str]) -> str:
     """A list of the values at `paths` of the protected record `json`, in their order; it is parsed once."""
     if not paths:
         return "[]::VARCHAR[]"
-    found = f"json_extract_string({json}, [{literals([_pointer(parse_path(path)) for path in paths])}])"
+    found = f"json_extract_string({json}, [{literals([_pointer(path_parts(path)) for path in paths])}])"
     return f"list_transform({found}, lambda found: {restored('found')})"
 
 
 def surplus(json: str, paths: Sequence[str]) -> str:
     """The members of the protected record `json` that `paths` leave over, as JSON without braces; NULL if none.
 
-    Members that are null count as missing. Of an object of which some fields are mapped, the others are left over; an
-    array of which single elements are mapped is left over as a whole.
+    Members that are null count as missing. Of an object of which some fields are mapped, the others are left over.
     """
-    return restored(_members(json, _tree([parse_path(path) for path in paths])))
+    return restored(_members(json, _tree([path_parts(path) for path in paths])))
 
 
 def top_level(paths: Sequence[str]) -> list[str]:
     """The members of the record that paths lead into."""
-    return list(dict.fromkeys(str(parse_path(path)[0]) for path in paths))
+    return list(dict.fromkeys(path_parts(path)[0] for path in paths))
 
 
 def _mark() -> str:
     return literal(_MARK)
 
 
-def _pointer(path: Path) -> str:
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+def _pointer(path: Sequence[str]) -> str:
+    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
 
 
-# Member to what is mapped of it: None is all, an empty tree nothing that can be taken out.
+# Member to what is mapped of it: None is all of it.
 _Tree = dict[str, "_Tree | None"]
 
 
-def _tree(paths: Sequence[Path]) -> _Tree:
+def _tree(paths: Sequence[tuple[str, ...]]) -> _Tree:
     tree: _Tree = {}
     for path in paths:
-        names = []
-        for part in path:
-            if isinstance(part, int):
-                break
-            names.append(part)
-        is_whole = len(names) == len(path)
         node = tree
-        for name in names[:-1]:
+        for name in path[:-1]:
             inner = node.setdefault(name, {})
             if inner is None:  # mapped as a whole as well
                 break
             node = inner
         else:
-            if is_whole:
-                node[names[-1]] = None
-            else:
-                node.setdefault(names[-1], {})
+            node[path[-1]] = None
     return tree
 
 
 def _members(json: str, tree: _Tree) -> str:
-    import json as json_module
-
     patch = json_module.dumps(dict.fromkeys(tree), ensure_ascii=False)
     parts = [_without_nulls(f"json_merge_patch({json}, {literal(patch)})")]
     for name, inner in tree.items():
@@ -135,11 +97,12 @@ def _members(json: str, tree: _Tree) -> str:
             continue
         value = f"json_extract({json}, {literal(_pointer((name,)))})"
         key = literal(json_module.dumps(name, ensure_ascii=False) + ":")
-        rest = f"CAST({value} AS VARCHAR)"
-        if inner:
-            members = f"'{{' || ({_members(rest, inner)}) || '}}'"
-            rest = f"CASE WHEN json_type({value}) = 'OBJECT' THEN {members} ELSE {rest} END"
-        parts.append(f"CASE WHEN json_type({value}) <> 'NULL' THEN {key} || {rest} END")
+        whole = f"CAST({value} AS VARCHAR)"
+        rest = f"'{{' || ({_members(whole, inner)}) || '}}'"
+        # Instead of an object there may be anything: it is left over as it is.
+        parts.append(
+            f"{key} || CASE json_type({value}) WHEN 'OBJECT' THEN {rest} WHEN 'NULL' THEN NULL ELSE {whole} END"
+        )
     return f"nullif(concat_ws(',', {', '.join(parts)}), '')"
 
 
