@@ -14,7 +14,7 @@ MAX_NAMED_FILES = 50
 
 def column_schema(pipeline: Pipeline, *, warehouse: bool) -> dg.TableSchema:
     """The columns of the lake or the warehouse table with their descriptions, the partition column last."""
-    required = {column.to for column in pipeline.mapping.columns if column.required}
+    required = {column.to for column in pipeline.mapping.mapped if column.required}
     columns = [
         dg.TableColumn(
             column.name,

@@ -14,7 +14,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -28,8 +27,8 @@ from datalake_assets.components.publish_words import Checks, Publish, require_go
 from datalake_assets.components.source_words import KeyPatterns, parse_patterns
 from datalake_assets.errors import PlatformError
 from datalake_assets.formats.source_format import SourceFormat
-from datalake_assets.mapping.spec import BadRows, Column, MappingSpec
-from datalake_assets.names import PARTITION_COLUMN, identifier, qualified
+from datalake_assets.mapping.spec import DroppedColumn, MappingSpec, MappingWords
+from datalake_assets.names import PARTITION_COLUMN, identifier, qualified, quarantine_table
 
 _OWNER = re.compile(r"team:[\w .+-]+|[^@\s]+@[^@\s]+\.[^@\s]+")
 
@@ -104,7 +103,7 @@ class WarehouseTarget(_Part):
         return value
 
 
-class PipelineSpec(_Part):
+class PipelineSpec(MappingWords):
     """The attributes of a LakePipeline: raw objects become a lake table and, if asked for, a warehouse table."""
 
     name: Identifier
@@ -113,20 +112,9 @@ class PipelineSpec(_Part):
     source: S3Source
     partitions: DailyPartitions | None = None
     trigger: Trigger = Trigger()
-    columns: Annotated[tuple[Column, ...], Field(min_length=1)]
-    bad_rows: BadRows = BadRows()
     checks: Checks = ()
     publish: Publish = Publish()
     warehouse: WarehouseTarget | None = None
-
-    @field_validator("columns")
-    @classmethod
-    def _map_together(cls, columns: tuple[Column, ...]) -> tuple[Column, ...]:
-        try:
-            MappingSpec(columns=columns)
-        except ValidationError as error:
-            raise ValueError("; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())) from error
-        return columns
 
     @field_validator("trigger")
     @classmethod
@@ -150,7 +138,11 @@ class PipelineSpec(_Part):
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
-        mistakes = [*self._mistaken_patterns(), *(self._misfits(self.warehouse) if self.warehouse else ())]
+        mistakes = [
+            *self._mistaken_patterns(),
+            *self._clashing_tables(),
+            *(self._misfits(self.warehouse) if self.warehouse else ()),
+        ]
         refuse("pipeline", mistakes)
         return self
 
@@ -162,7 +154,20 @@ class PipelineSpec(_Part):
             except PlatformError as error:
                 yield ("source", "s3", at), str(error)
 
+    def _clashing_tables(self) -> Iterator[Located]:
+        own = {self.name: "the table itself", quarantine_table(self.name): "its quarantine"}
+        for level in self.levels:
+            if level.child.table in own:
+                yield ("children",), f"the table {level.child.table!r} is {own[level.child.table]}"
+
     def _misfits(self, warehouse: WarehouseTarget) -> Iterator[Located]:
+        for number, column in enumerate(self.columns):
+            if not isinstance(column, DroppedColumn) and (nested := [t for _, t in column.output if t.is_nested]):
+                yield (
+                    ("columns", number, "type"),
+                    f"the warehouse takes no {nested[0]}: map it as varchar, which keeps its JSON, make it a table "
+                    "of its own (`children`), or leave `warehouse` away",
+                )
         mode = ("warehouse", "mode")
         if self.partitions and warehouse.mode != "copy":
             yield mode, "merge is for tables without partitions; a partitioned one takes copy"
@@ -170,7 +175,9 @@ class PipelineSpec(_Part):
             yield mode, "copy replaces partitions; a table without them takes mode: merge"
         if warehouse.mode == "merge" and not warehouse.key:
             yield mode, "merge needs a key: the columns that identify a row"
-        known = {column.to for column in self.columns} | ({PARTITION_COLUMN} if self.partitions else set())
+        known = {name for column in self.mapped for name, _ in column.output} | (
+            {PARTITION_COLUMN} if self.partitions else set()
+        )
         for what, names in (
             ("key", warehouse.key),
             ("dist", (warehouse.dist,) if warehouse.dist else ()),
@@ -198,7 +205,8 @@ class PipelineSpec(_Part):
     def mapping(self) -> MappingSpec:
         """The mapping from raw to target columns."""
         source = SourceFormat.model_validate(self.source.model_dump(exclude={"s3"}))
-        return MappingSpec(source=source, columns=self.columns, bad_rows=self.bad_rows)
+        words = {name: getattr(self, name) for name in MappingWords.model_fields}
+        return MappingSpec(source=source, **words)
 
 
 def _partition_kind(partitions: DailyPartitions | None) -> PartitionKind:

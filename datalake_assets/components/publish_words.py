@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from datalake_assets.mapping.check_spec import Check, mistakes_in
-from datalake_assets.mapping.spec import Column, MappingSpec
+from datalake_assets.mapping.spec import PLATFORM_COLUMNS, AnyColumn, output_columns
 from datalake_assets.names import PARTITION_COLUMN
 
 Checks = tuple[Check, ...]
@@ -23,7 +23,7 @@ class Publish(BaseModel):
     )
 
 
-def require_good_checks(checks: Checks, columns: Sequence[Column] | None, *, is_partitioned: bool) -> None:
+def require_good_checks(checks: Checks, columns: Sequence[AnyColumn] | None, *, is_partitioned: bool) -> None:
     """Refuse checks that do not fit together or name what the table does not have.
 
     Args:
@@ -34,7 +34,7 @@ def require_good_checks(checks: Checks, columns: Sequence[Column] | None, *, is_
     """
     if not checks or columns is None:
         return
-    known = [column.name for column in MappingSpec(columns=tuple(columns)).output_columns()]
+    known = [column.name for column in (*output_columns(columns), *PLATFORM_COLUMNS)]
     if is_partitioned:
         known.append(PARTITION_COLUMN)
     if mistakes := mistakes_in(checks, known):

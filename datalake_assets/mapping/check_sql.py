@@ -6,7 +6,7 @@ so this is for early and readable mistakes, not the wall.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,8 +29,21 @@ _COMPARISONS = re.compile(rf"\s*{_COMPARISON}(?:\s+(?:and|or)\s+{_COMPARISON})*\
 REFUSED_PREFIXES = ("read_", "duckdb_", "pragma_", "glob", "parquet_", "sniff_", "from_substrait")
 
 
-def expression_mistake(sql: str, columns: Collection[str]) -> str | None:
-    """What is wrong with an expression over these columns, None if nothing is."""
+def expression_mistake(
+    sql: str,
+    columns: Collection[str],
+    *,
+    subject: str = "a check",
+    refused: Collection[str] = (),
+    unknown: Callable[[str], str] | None = None,
+) -> str | None:
+    """What is wrong with an expression over these columns, None if nothing is.
+
+    Args:
+        subject: what messages call the place of the expression.
+        refused: functions that have no place in it, beside those that have none anywhere.
+        unknown: what to say of a column that is not there.
+    """
     known = {column.lower() for column in columns}
     if _COMPARISONS.fullmatch(sql) and {name.lower() for name in re.findall(_COMPARISON, sql, re.IGNORECASE)} <= known:
         # The parser takes a moment to import, and code locations and runs read every declaration.
@@ -46,24 +59,28 @@ def expression_mistake(sql: str, columns: Collection[str]) -> str | None:
         return "expected one expression, without a semicolon"
     for node in root.walk():
         if isinstance(node, exp.Query | exp.Table | exp.UDTF | exp.From):
-            return f"a check looks at one row, not at a query or another table: {node.sql('duckdb')[:60]}"
+            return f"{subject} looks at one row, not at a query or another table: {node.sql('duckdb')[:60]}"
         if isinstance(node, exp.Column):
+            if node.table.lower() in known:
+                return f"write {node.table}['{node.name}'] for a field of a struct"
             if node.table:
                 return f"{node.sql('duckdb')} names a table; expected a column alone"
+            if node.name.lower() not in known and unknown:
+                return unknown(node.name)
             if node.name.lower() not in known:
                 return f"{node.name!r} is no column of the table; expected one of {', '.join(columns)}"
         if isinstance(node, exp.AggFunc | exp.Window):
-            return f"a check looks at one row, not at an aggregate or a window: {node.sql('duckdb')[:60]}"
+            return f"{subject} looks at one row, not at an aggregate or a window: {node.sql('duckdb')[:60]}"
         if isinstance(node, exp.Star | exp.Parameter | exp.Placeholder | exp.SessionParameter):
-            return f"{node.sql('duckdb')} has no place in a check"
-        if isinstance(node, exp.Func) and (refused := _refused(node)):
-            return f"the function {refused} has no place in a check: its answer does not hang on the row alone"
+            return f"{node.sql('duckdb')} has no place in {subject}"
+        if isinstance(node, exp.Func) and (name := _refused(node, refused)):
+            return f"the function {name} has no place in {subject}: its answer does not hang on the row alone"
     if not isinstance(root, exp.Condition) or isinstance(root, exp.Alias):
-        return f"expected an expression that is true or false, not {type(root).__name__.upper()}"
+        return f"expected an expression of one value, not {type(root).__name__.upper()}"
     return None
 
 
-def _refused(function: "exp.Func") -> str | None:
+def _refused(function: "exp.Func", also: Collection[str]) -> str | None:
     from sqlglot import exp
 
     if isinstance(function, exp.Anonymous):
@@ -71,7 +88,7 @@ def _refused(function: "exp.Func") -> str | None:
     else:
         spelled = [function.sql("duckdb").partition("(")[0], *function.sql_names()]
     for name in (each.lower() for each in spelled):
-        if name in REFUSED_FUNCTIONS or name.startswith(REFUSED_PREFIXES):
+        if name in REFUSED_FUNCTIONS or name in also or name.startswith(REFUSED_PREFIXES):
             return name
     return None
 

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datalake_assets import names
-from datalake_assets.errors import NoObjects, OutOfSpace
+from datalake_assets.errors import NoObjects, OutOfSpace, Unsupported
 from datalake_assets.mapping.batch import ReadyFile, batches, load_batch, make_ready
 from datalake_assets.mapping.header import check_header
 from datalake_assets.mapping.raw_files import StagedFile
 from datalake_assets.mapping.result import FileCounts, MappingResult, Reason, merge_reasons, require_few_bad_rows
-from datalake_assets.mapping.spec import QUARANTINE_COLUMNS, MappingSpec
+from datalake_assets.mapping.spec import QUARANTINE_COLUMNS, Column, MappingSpec
 from datalake_assets.mapping.sql import literal
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def map_files(
         WrongHeader: a file without a required column, or with a header that fits no mapped column.
         TooManyBadRows: the share of bad rows is above `spec.bad_rows.fail_above`; all files are written nevertheless.
     """
+    _require_compiled(spec)
     if not files:
         raise NoObjects("there are no files to map", where=str(out_dir))
     good_dir, quarantine_dir = out_dir / "good", out_dir / "quarantine"
@@ -78,6 +79,21 @@ def map_files(
     if fail_on_bad_rows:
         require_few_bad_rows(result, spec.bad_rows)
     return result
+
+
+def _require_compiled(spec: MappingSpec) -> None:
+    """Refuse words that this engine does not know: none may pass without a meaning."""
+    new = {"time_zone", "null_values", "decimal", "thousands", "on_conflict", "mask"}
+    words = {type(column).__name__ for column in spec.columns} - {"Column"}
+    for column in spec.columns:
+        words |= new & column.model_fields_set
+        if isinstance(column, Column) and (column.type.is_nested or isinstance(column.format, tuple)):
+            words.add("nested types" if column.type.is_nested else "format")
+        if isinstance(column, Column) and column.format in ("iso", "epoch_s", "epoch_ms"):
+            words.add(f"format: {column.format}")
+    words |= {word for word in ("explode", "children", "deduplicate") if getattr(spec, word)}
+    if words:
+        raise Unsupported(f"the mapping does not do {', '.join(sorted(words))} yet", where="columns")
 
 
 def _prepare_all(files: Sequence[StagedFile], spec: MappingSpec, work: Path) -> list[ReadyFile]:

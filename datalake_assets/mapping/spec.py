@@ -1,32 +1,71 @@
 """What a team declares about one table: its columns, how the raw files look, how many bad rows are too many.
 
 These models stand in a defs.yaml as they are. They validate themselves completely: whatever passes here compiles.
+The entries of `columns` are in `columns`, what changes the number of rows in `children`.
 """
 
 import math
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Self
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from datalake_assets import names
 from datalake_assets.column_types import TargetType
-from datalake_assets.errors import InvalidName
 from datalake_assets.formats.source_format import SourceFormat
-
-RESERVED_COLUMNS = (
-    names.SOURCE_FILE_COLUMN,
-    names.SOURCE_ROW_COLUMN,
-    names.RESCUED_COLUMN,
-    names.PARTITION_COLUMN,
+from datalake_assets.mapping import agreement
+from datalake_assets.mapping.children import (
+    POSITION_COLUMN,
+    Child,
+    Deduplicate,
+    Explode,
+    Level,
+    levels,
 )
-# What both DuckDB's strptime and a later Spark compiler can read.
-FORMAT_DIRECTIVES = "%Y %y %m %-m %B %b %d %-d %j %A %a %H %-H %I %-I %p %M %-M %S %-S %f %z %%"
-_DIRECTIVE = re.compile(r"%-?.?", re.DOTALL)
+from datalake_assets.mapping.columns import (
+    RESERVED_COLUMNS,
+    TEXT,
+    AnyColumn,
+    Column,
+    ConstantColumn,
+    DroppedColumn,
+    ExpressionColumn,
+    KeyColumn,
+    MappedColumn,
+    NestColumn,
+    Words,
+    mapped,
+    raw_paths,
+)
 
-TEXT = TargetType("varchar")
+__all__ = [
+    "PLATFORM_COLUMNS",
+    "QUARANTINE_COLUMNS",
+    "RESERVED_COLUMNS",
+    "AnyColumn",
+    "BadRows",
+    "Child",
+    "Column",
+    "ConstantColumn",
+    "Deduplicate",
+    "DroppedColumn",
+    "Explode",
+    "ExpressionColumn",
+    "KeyColumn",
+    "MappedColumn",
+    "MappingSpec",
+    "MappingWords",
+    "NestColumn",
+    "OnSchemaChange",
+    "OutputColumn",
+]
+
+OnSchemaChange = Literal["evolve", "freeze", "rescue", "discard_row", "discard_value"]
 ROW_NUMBER = TargetType("bigint")
+POSITION = TargetType("int")
 
 
 def _percent(value: object) -> object:
@@ -41,58 +80,7 @@ def _percent(value: object) -> object:
 Percent = Annotated[float, BeforeValidator(_percent, json_schema_input_type=str | float)]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-class Column(_Model):
-    """One column of the lake table and the raw column it comes from."""
-
-    from_: str = Field(alias="from", min_length=1, description="name in the header of the raw files, exactly")
-    to: str = Field(description="name in the lake and the warehouse")
-    type: TargetType
-    required: bool = Field(default=False, description="a missing column fails the file, a null puts the row aside")
-    format: str | None = Field(default=None, description="of a date or timestamp, in the letters of strptime")
-    description: str | None = None
-
-    @field_validator("from_")
-    @classmethod
-    def _no_spaces_around(cls, value: str) -> str:
-        if value != value.strip():
-            raise ValueError("spaces around the names of a header are ignored: write the name without them")
-        return value
-
-    @field_validator("to")
-    @classmethod
-    def _valid_target(cls, value: str) -> str:
-        try:
-            names.identifier(value, what="column")
-        except InvalidName as error:
-            raise ValueError(str(error)) from error
-        if value in RESERVED_COLUMNS:
-            raise ValueError(f"column {value!r} is written by the platform; reserved are {', '.join(RESERVED_COLUMNS)}")
-        return value
-
-    @field_validator("format")
-    @classmethod
-    def _known_directives(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        found = _DIRECTIVE.findall(value)
-        if unknown := [directive for directive in found if directive not in FORMAT_DIRECTIVES.split()]:
-            raise ValueError(f"format {value!r} holds {', '.join(unknown)}; allowed are {FORMAT_DIRECTIVES}")
-        if not {"%Y", "%y"} & set(found):
-            raise ValueError(f"format {value!r} reads no year; it needs %Y or %y")
-        return value
-
-    @model_validator(mode="after")
-    def _format_fits_type(self) -> Self:
-        if self.format is not None and self.type.kind not in ("date", "timestamp"):
-            raise ValueError(f"format is for date and timestamp, column {self.to!r} is {self.type}")
-        return self
-
-
-class BadRows(_Model):
+class BadRows(Words):
     """How many rows may be set aside before the partition fails instead of being published."""
 
     fail_above: Percent = Field(
@@ -102,37 +90,138 @@ class BadRows(_Model):
 
 @dataclass(frozen=True, slots=True)
 class OutputColumn:
-    """A column of the lake table: `source` is the raw column it comes from, None for those the platform adds."""
+    """A column of the lake table.
+
+    `source` is the raw column or path it comes from, None for those the platform adds and those made of several or of
+    none; `sources` are all raw columns that it hangs on, also through an expression.
+    """
 
     name: str
     type: TargetType
     description: str | None
     source: str | None
+    sources: tuple[str, ...] = ()
 
 
-class MappingSpec(_Model):
-    """From raw columns to target columns, for every file of one table."""
+class MappingWords(Words):
+    """The words about the rows of a table, as they stand in a pipeline's declaration and in its mapping alike."""
 
-    columns: tuple[Column, ...]
-    source: SourceFormat = SourceFormat()
+    columns: tuple[AnyColumn, ...]
+    explode: Explode | None = None
+    children: tuple[Child, ...] = ()
+    deduplicate: Deduplicate | None = None
+    on_schema_change: OnSchemaChange = Field(
+        default="rescue",
+        description="what becomes of raw columns that the mapping does not name: kept as JSON in `_rescued_data`, new "
+        "text columns, a failure before anything is published, the row set aside, or the value dropped and counted",
+    )
     bad_rows: BadRows = BadRows()
 
     @field_validator("columns")
     @classmethod
-    def _some_and_unique(cls, columns: tuple[Column, ...]) -> tuple[Column, ...]:
-        if not columns:
-            raise ValueError("a mapping has at least one column")
-        seen: set[str] = set()
-        for number, column in enumerate(columns, start=1):
-            if column.to in seen:
-                raise ValueError(f"column {column.to!r} is mapped twice, again as number {number} of the list")
-            seen.add(column.to)
+    def _columns_agree(cls, columns: tuple[AnyColumn, ...]) -> tuple[AnyColumn, ...]:
+        _refuse("columns", agreement.column_mistakes(columns))
         return columns
+
+    @field_validator("explode")
+    @classmethod
+    def _explode_agrees(cls, explode: Explode | None, info: ValidationInfo) -> Explode | None:
+        if explode is not None and "columns" in info.data:
+            _refuse("explode", agreement.explode_mistakes(explode, info.data["columns"]))
+        return explode
+
+    @field_validator("children")
+    @classmethod
+    def _children_agree(cls, children: tuple[Child, ...], info: ValidationInfo) -> tuple[Child, ...]:
+        if "columns" in info.data:
+            is_exploded = info.data.get("explode") is not None
+            _refuse("children", agreement.children_mistakes(children, info.data["columns"], is_exploded=is_exploded))
+        return children
+
+    @field_validator("deduplicate")
+    @classmethod
+    def _deduplicate_agrees(cls, deduplicate: Deduplicate | None, info: ValidationInfo) -> Deduplicate | None:
+        if deduplicate is not None and "columns" in info.data:
+            _refuse("deduplicate", agreement.deduplicate_mistakes(deduplicate, info.data["columns"]))
+        return deduplicate
+
+    @property
+    def mapped(self) -> tuple[MappedColumn, ...]:
+        """The entries of `columns` that make a column of the table, without those that are dropped."""
+        return mapped(self.columns)
+
+    @property
+    def dropped(self) -> frozenset[str]:
+        """The raw columns or paths that are left out on purpose."""
+        return frozenset(column.from_ for column in self.columns if isinstance(column, DroppedColumn))
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """All child tables, each before its own children."""
+        return tuple(levels(self.children))
 
     def output_columns(self) -> list[OutputColumn]:
         """The schema of the lake table, in the order of its Parquet files and so of a positional COPY."""
-        mapped = [OutputColumn(c.to, c.type, c.description, c.from_) for c in self.columns]
-        return [*mapped, *PLATFORM_COLUMNS]
+        return [*output_columns(self.columns), *PLATFORM_COLUMNS]
+
+    def child_columns(self, level: Level) -> list[OutputColumn]:
+        """The schema of a child table, in the order of its Parquet files."""
+        known = {column.name: column for column in output_columns(self.columns)}
+        for parent in (*level.parents, level.child):
+            keys = [_repeated(known[name]) for name in parent.key]
+            if parent is level.child:
+                break
+            known = {column.name: column for column in output_columns(parent.columns)}
+        inherited: list[OutputColumn] = []
+        above = {column.name: column for column in output_columns(self.columns)}
+        for parent in level.parents:
+            inherited += [_repeated(above[name]) for name in parent.key]
+            text = f"place of the element of {parent.table} that the row belongs to, from 0"
+            inherited.append(OutputColumn(parent.position_in_children, POSITION, text, None))
+            above = {column.name: column for column in output_columns(parent.columns)}
+        position = OutputColumn(POSITION_COLUMN, POSITION, f"place within {level.child.from_}, from 0", None)
+        own = output_columns(level.child.columns)
+        return [*inherited, *keys, position, *own, *PLATFORM_COLUMNS[1:]]
+
+
+class MappingSpec(MappingWords):
+    """From raw columns to target columns, for every file of one table."""
+
+    source: SourceFormat = SourceFormat()
+
+
+def output_columns(columns: Sequence[MappedColumn | DroppedColumn]) -> list[OutputColumn]:
+    """The columns that entries make, in their order, without those of the platform."""
+    found: list[OutputColumn] = []
+    sources: dict[str, tuple[str, ...]] = {}
+    for column in mapped(columns):
+        hangs_on = raw_paths(column)
+        if isinstance(column, ExpressionColumn):
+            from datalake_assets.mapping.expressions import columns_of
+
+            read = columns_of(column.expression)
+            hangs_on = tuple(dict.fromkeys(path for name, of in sources.items() if name in read for path in of))
+        source = column.from_ if isinstance(column, Column) else None
+        for name, type in column.output:
+            text = column.description if name == column.to else f"what is no {column.type} in {column.to}, as it was"
+            found.append(OutputColumn(name, type, text, source, hangs_on))
+            sources[name] = hangs_on
+    return found
+
+
+def _repeated(column: OutputColumn) -> OutputColumn:
+    """A column of the parent, as its children repeat it."""
+    return OutputColumn(column.name, column.type, column.description, column.source, column.sources)
+
+
+def _refuse(title: str, mistakes: Iterable[agreement.Located]) -> None:
+    """Raise for all mistakes at once, each at its place; a validator that does so passes the places on."""
+    details = [
+        InitErrorDetails(type=PydanticCustomError("misfit", "{text}", {"text": text}), loc=where, input={})
+        for where, text in mistakes
+    ]
+    if details:
+        raise ValidationError.from_exception_data(title, details)
 
 
 PLATFORM_COLUMNS = (

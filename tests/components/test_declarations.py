@@ -73,7 +73,7 @@ def test_every_pipeline_of_the_repository_is_valid() -> None:
         ("fail_above: 1%", "fail_above: 200%", 14, "'1%'"),
         ("settle: 5s", "settle: 5 moons", 10, "30s or 5m"),
         ("to: price_eur", "to: Price EUR", 13, "lower-case letters"),
-        ("to: price_eur", "to: order_id", 12, "mapped twice"),
+        ("to: price_eur", "to: order_id", 13, "mapped twice"),
         ("  owner: team:shop\n", "", 3, "attributes.owner: this key is required"),
         ("team:shop", "the shop team", 4, "team:NAME"),
         ('"2026-01-01"', '"2026-13-01"', 8, "2026-13-01"),

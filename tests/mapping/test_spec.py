@@ -96,7 +96,7 @@ def test_a_mistake_in_a_column_is_located(column: dict[str, Any], field: tuple[s
     ("raw", "location", "message"),
     [
         ({"columns": []}, ("columns",), "at least one column"),
-        ({"columns": [_column(), _column()]}, ("columns",), "'a' is mapped twice, again as number 2"),
+        ({"columns": [_column(), _column()]}, ("columns", 1, "to"), "'a' is mapped twice, again as number 2"),
         ({"columns": [_column()], "bad_rows": {"fail_above": 5}}, ("bad_rows", "fail_above"), "a text such as '1%'"),
         ({"columns": [_column()], "source": {"delimiter": "\n"}}, ("source", "delimiter"), "do not end a line"),
         ({"columns": [_column()], "source": {"delimiter": '"'}}, ("source",), "cannot also be the quote"),
