@@ -13,6 +13,7 @@ import click
 from datalake_assets.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from datalake_assets.cli.preview_output import Output
     from datalake_assets.discovery.classification import Classification
     from datalake_assets.discovery.custom import CustomClassifier
     from datalake_assets.discovery.objects import FoundObject
@@ -56,6 +57,8 @@ def preview(
     """
     if is_all and rows is not None:
         raise click.UsageError("--all and --rows exclude each other")
+    from datalake_assets.cli.preview_output import Output
+
     limit = None if is_all else rows or DEFAULT_ROWS
     custom = _custom(classifier, classifiers)
     with tempfile.TemporaryDirectory(prefix="datalake-preview-") as folder:
@@ -65,8 +68,10 @@ def preview(
         try:
             if shape == "table":
                 click.echo(describe(table.first.classification, table.first.source, table.first.found), err=True)
-            _write(table, shape, typed=typed)
-            sys.stdout.flush()
+            output = Output()
+            _write(table, shape, output, typed=typed)
+            if output.has_replaced:
+                click.echo(f"Bytes that are no {table.first.source.encoding} are shown as \ufffd.", err=True)
         except BrokenPipeError:
             # Whoever reads has seen enough. Python would complain again while it closes the stream.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -112,10 +117,9 @@ def _is_no_data(found: "FoundObject") -> bool:
     return found.size == 0 or any(part[:1] in ("_", ".") for part in found.key.split("/")) or found.key.endswith(".tmp")
 
 
-def _write(table: "PreviewTable", shape: str, *, typed: bool) -> None:
+def _write(table: "PreviewTable", shape: str, output: "Output", *, typed: bool) -> None:
     from datalake_assets.cli import preview_output as out
 
-    output = out.Output()
     if shape == "json":
         out.write_json(_json_texts(table, typed=typed), output)
         return
@@ -194,6 +198,9 @@ def _say_what_is_missing(table: "PreviewTable") -> None:
         if opened.broken:
             told = "; ".join(f"line {number} {reason}" for number, reason in opened.first_broken)
             more = "; …" if opened.broken > len(opened.first_broken) else ""
-            click.echo(f"{opened.found.uri}: left out {count(opened.broken, 'record')}: {told}{more}", err=True)
+            is_kept = "shown as well as can be" if opened.source.format == "csv" else "left out"
+            click.echo(
+                f"{opened.found.uri}: {count(opened.broken, 'broken record')}, {is_kept}: {told}{more}", err=True
+            )
     for error in table.failures:
         click.echo(f"Error: {error}", err=True)

@@ -6,6 +6,7 @@ the empty text are both an empty field, nested values are JSON text.
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
@@ -21,6 +22,7 @@ MEASURED_ROWS = 200  # rows of a table that decide the widths of its columns
 MAX_CELL_CHARACTERS = 60
 MIN_CELL_CHARACTERS = 10  # narrower than this, columns are left out instead
 _GAP = 2
+_NO_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 class Output:
@@ -28,10 +30,16 @@ class Output:
 
     def __init__(self) -> None:
         self._stream = click.get_binary_stream("stdout")
+        self.has_replaced = False
 
     def write(self, text: str) -> None:
-        # A lone surrogate, as JSON can spell it, is no character of UTF-8: it stays escaped.
-        self._stream.write(text.encode("utf-8", "backslashreplace"))
+        try:
+            data = text.encode()
+        except UnicodeEncodeError:
+            # Bytes that are no text in the file's encoding come as lone surrogates.
+            self.has_replaced = True
+            data = _NO_CHARACTER.sub("\ufffd", text).encode()
+        self._stream.write(data)
         self._stream.flush()
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from datalake_assets.discovery.custom import CustomClassifier
+    from datalake_assets.formats.csv_records import Table
 
 # Of a remote object of which the first rows are wanted. Formats whose schema is at their end come as a whole.
 BEGINNING_BYTES = 64 * 1024 * 1024
@@ -54,7 +55,8 @@ class OpenedObject:
     Args:
         names: of the columns of a flat object; None where each record is a JSON object.
         is_cut: only the beginning was fetched.
-        broken: how many records could not be read so far; `first_broken` has line and reason of the first ones.
+        broken: how many records could not be read so far, or only somehow; `first_broken` has line and reason of the
+            first ones.
     """
 
     found: FoundObject
@@ -65,7 +67,7 @@ class OpenedObject:
     names: tuple[str, ...] | None = None
     broken: int = 0
     first_broken: list[tuple[int, str]] = field(default_factory=list)
-    _opened: "Iterator[pa.RecordBatch] | None" = None
+    _opened: Iterator[Row] | None = None
 
     def open(self) -> None:
         """Begin to read: `names` are known afterwards.
@@ -73,11 +75,19 @@ class OpenedObject:
         Raises:
             EmptyObject, UnreadableObject: there is nothing to read, or not what it looked like.
         """
+        self.broken, self.first_broken = 0, []
+        if self.source.format == "csv":
+            # Without the detour over Arrow, whose import takes longer than a small file.
+            from datalake_assets.formats.csv_records import open_table
+
+            table = open_table(self.path, self.source, uri=self.found.uri)
+            self.names, self._opened = table.names, self._delimited(table)
+            return
         from datalake_assets.formats.records import open_records
 
         file = open_records(self.path, self.source, uri=self.found.uri)
-        self.names, self._opened = file.names, file.batches()
-        self.broken, self.first_broken = 0, []
+        self.names = file.names
+        self._opened = self._batched(file.batches(), None if file.names is None else len(file.names))
 
     def rows(self) -> Iterator[Row]:
         """The records in the order of the object; called again, they come from the start again.
@@ -87,15 +97,33 @@ class OpenedObject:
         """
         if self._opened is None:
             self.open()
-        batches, self._opened = self._opened, None
-        assert batches is not None
+        opened, self._opened = self._opened, None
+        assert opened is not None
         try:
-            for batch in batches:
-                yield from self._nested(batch) if self.names is None else self._flat(batch, len(self.names))
+            yield from opened
         except BadInput:
             # A beginning ends in the middle of a record, or of a compressed block.
             if not self.is_cut:
                 raise
+
+    def _delimited(self, table: "Table") -> Iterator[Row]:
+        width = table.width
+        for block in table.blocks:
+            for index, (number, values) in enumerate(zip(block.numbers, block.rows, strict=True)):
+                if index in block.problems:
+                    # It was read as well as it could be; here that is better than nothing.
+                    self.note(number, block.problems[index])
+                size = len(values)
+                if size == width:
+                    yield Row(number, values)
+                elif size < width:
+                    yield Row(number, [*values, *[None] * (width - size)])
+                else:
+                    yield Row(number, values[:width], without_empty_end(values[width:]))
+
+    def _batched(self, batches: "Iterator[pa.RecordBatch]", width: int | None) -> Iterator[Row]:
+        for batch in batches:
+            yield from self._nested(batch) if width is None else self._flat(batch, width)
 
     def _flat(self, batch: "pa.RecordBatch", width: int) -> Iterator[Row]:
         numbers: list[Any]
