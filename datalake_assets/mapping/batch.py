@@ -38,7 +38,7 @@ def make_ready(file: StagedFile, source: SourceFormat, target: Path) -> ReadyFil
         EmptyObject: no bytes, or nothing but blank lines.
         UnreadableObject: broken or undeclared compression, another encoding or format than declared.
     """
-    return prepare(file, source, target) if is_plain(source) else normalise(file, source, target)
+    return prepare(file, source, target) if is_plain(file, source) else normalise(file, source, target)
 
 
 def batches(files: Sequence[ReadyFile]) -> Iterator[list[ReadyFile]]:

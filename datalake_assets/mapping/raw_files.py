@@ -9,13 +9,14 @@ that the engine can account for each of them.
 import codecs
 import csv
 import io
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from datalake_assets.errors import EmptyObject, UnreadableObject
-from datalake_assets.formats.source_format import SourceFormat
+from datalake_assets.formats.bytes import byte_chunks, compression_by_name
+from datalake_assets.formats.source_format import Compression, SourceFormat
 
 CHUNK_BYTES = 4 * 1024 * 1024
 MAX_HEADER_BYTES = 1024 * 1024
@@ -113,17 +114,18 @@ class PreparedFile:
         return ("text", self.header, self.line_end)
 
 
-def is_plain(source: SourceFormat) -> bool:
-    """Whether DuckDB's own CSV parser takes these files, once they are decompressed and in UTF-8."""
+def is_plain(file: StagedFile, source: SourceFormat) -> bool:
+    """Whether DuckDB's own CSV parser takes a file, once it is decompressed, in UTF-8 and begins with its header."""
     return (
         source.format == "csv"
+        and compression_of_name(file.uri, source) != "zip"  # whose members may have a header each
         and len(source.delimiter) == 1
         and source.delimiter.isascii()
-        and source.header == 1
-        and source.skip_rows == 0
+        and source.header <= 1
         and source.skip_footer == 0
         and source.short_rows == "reject"
         and source.long_rows == "reject"
+        and source.tables == "all"
     )
 
 
@@ -137,17 +139,19 @@ def prepare(file: StagedFile, source: SourceFormat, target: Path) -> PreparedFil
     if file.path.stat().st_size == 0:
         raise EmptyObject("the object has zero bytes", where=file.uri, todo="Land it again with a header at least.")
     compression = _compression(file, source)
-    if compression == "none" and source.encoding == "utf-8":
+    if compression == "none" and source.encoding == "utf-8" and not source.skip_rows:
         scan = _scan(_read(file.path))
         target.symlink_to(file.path.resolve())
     else:
-        chunks = _decompressed(file, compression)
+        chunks = _read(file.path) if compression == "none" else byte_chunks(file.path, compression, file.uri)
         if source.encoding != "utf-8":
             chunks = _transcoded(chunks, source.encoding, file.uri)
+        if source.skip_rows:
+            chunks = _without_lines(chunks, source.skip_rows)
         scan = _scan(_copied(chunks, target))
     if scan.size == 0 or scan.lines <= scan.leading_blank_lines:
         raise EmptyObject(
-            "the object holds nothing but blank lines" if scan.size else "the object is empty once decompressed",
+            _nothing_in(scan, source),
             where=file.uri,
             todo="Land it again with a header at least.",
         )
@@ -157,7 +161,7 @@ def prepare(file: StagedFile, source: SourceFormat, target: Path) -> PreparedFil
         uri=file.uri,
         header=header,
         header_lines=header_lines,
-        first_line=1 + scan.leading_blank_lines,
+        first_line=1 + source.skip_rows + scan.leading_blank_lines,
         lines=scan.lines - scan.leading_blank_lines,
         line_end=scan.line_end,
         record_end="\r\n" if scan.pairs else scan.line_end,
@@ -208,15 +212,12 @@ def _rewritten(data: bytes, line_end: bytes, file: PreparedFile) -> bytes:
 
 def _compression(file: StagedFile, source: SourceFormat) -> str:
     """The declared compression, checked against the first bytes."""
-    declared = source.compression
-    if declared == "auto":
-        end = file.uri.lower().rsplit(".", 1)[-1]
-        declared = "gzip" if end in ("gz", "gzip") else "zstd" if end in ("zst", "zstd") else "none"
+    declared = compression_of_name(file.uri, source)
     with file.path.open("rb") as opened:
         start = opened.read(8)
     is_text = not source.encoding.startswith("utf-16") and declared == "none"
     found = next((name for magic, name in _SIGNATURES.items() if start.startswith(magic)), None)
-    expected = {"gzip": "gzip data", "zstd": "zstd data"}.get(declared)
+    expected = None if declared == "none" else f"{declared} data"
     if (expected and found != expected) or (is_text and found):
         raise UnreadableObject(
             f"the object is {found or f'not {expected}'}",
@@ -227,51 +228,38 @@ def _compression(file: StagedFile, source: SourceFormat) -> str:
     return declared
 
 
+def compression_of_name(uri: str, source: SourceFormat) -> Compression:
+    """The declared compression; `auto` goes by the end of the name."""
+    return compression_by_name(uri) if source.compression == "auto" else source.compression
+
+
+def _nothing_in(scan: Scan, source: SourceFormat) -> str:
+    if source.skip_rows:
+        return f"the object holds nothing but blank lines after the {source.skip_rows} lines of source.skip_rows"
+    return "the object holds nothing but blank lines" if scan.size else "the object is empty once decompressed"
+
+
+def _without_lines(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
+    """The text behind its first `count` lines, which end as the first of them does."""
+    first = b""
+    for chunk in chunks:
+        first += chunk
+        if b"\n" in first or b"\r" in first[:-1] or len(first) > MAX_HEADER_BYTES:
+            break
+    end = b"\n" if b"\n" in first else b"\r"
+    for chunk in chain([first], chunks):
+        lines = chunk.split(end, count)
+        count -= len(lines) - 1
+        if count == 0:
+            yield lines[-1]
+            break
+    yield from chunks
+
+
 def _read(path: Path) -> Iterator[bytes]:
     with path.open("rb") as opened:
         while chunk := opened.read(CHUNK_BYTES):
             yield chunk
-
-
-def _decompressed(file: StagedFile, compression: str) -> Iterator[bytes]:
-    if compression == "gzip":
-        return _gunzipped(file)
-    if compression == "zstd":
-        return _unzstd(file)
-    return _read(file.path)
-
-
-def _gunzipped(file: StagedFile) -> Iterator[bytes]:
-    """All members of a gzip file, their checksums compared; bounded memory also for a bomb."""
-    member = zlib.decompressobj(wbits=31)
-    try:
-        for chunk in _read(file.path):
-            data = chunk
-            while data:
-                if member.eof:
-                    data = data.lstrip(b"\0")  # padding after a member is allowed
-                    if not data:
-                        break
-                    member = zlib.decompressobj(wbits=31)
-                yield member.decompress(data, CHUNK_BYTES)
-                data = member.unused_data if member.eof else member.unconsumed_tail
-        while not member.eof and (pending := member.decompress(b"", CHUNK_BYTES)):
-            yield pending
-    except zlib.error as error:
-        raise UnreadableObject(f"the gzip data is broken: {error}", where=file.uri, todo="Land it again.") from error
-    if not member.eof:
-        raise UnreadableObject("the gzip data ends in the middle (truncated)", where=file.uri, todo="Land it again.")
-
-
-def _unzstd(file: StagedFile) -> Iterator[bytes]:
-    import pyarrow as pa
-
-    try:
-        with pa.input_stream(str(file.path), compression="zstd") as stream:
-            while chunk := stream.read(CHUNK_BYTES):
-                yield chunk
-    except OSError as error:
-        raise UnreadableObject(f"the zstd data is broken: {error}", where=file.uri, todo="Land it again.") from error
 
 
 def _transcoded(chunks: Iterator[bytes], encoding: str, uri: str) -> Iterator[bytes]:
@@ -342,7 +330,9 @@ def _line_ends(ends: bytes) -> int:
 
 
 def _header(path: Path, scan: Scan, source: SourceFormat, uri: str) -> tuple[tuple[str, ...], int]:
-    """The names of the header and the number of lines it takes."""
+    """The names of the header and the number of lines it takes; without one the names that are declared, or made."""
+    if source.names:
+        return source.names, 0
     with path.open("rb") as opened:
         start = opened.read(MAX_HEADER_BYTES + scan.leading_blank_lines * 2).removeprefix(_UTF8_BOM).lstrip(b"\r\n")
     first_line = start.split(b"\n", 1)[0]
@@ -362,6 +352,8 @@ def _header(path: Path, scan: Scan, source: SourceFormat, uri: str) -> tuple[tup
             where=uri,
             todo="Set source.encoding to the encoding of the files, for example latin-1.",
         ) from error
+    if source.header == 0:
+        return _generated(text, source), 0
     reader = csv.reader(
         io.StringIO(text, newline=""),
         delimiter=source.delimiter,
@@ -375,3 +367,12 @@ def _header(path: Path, scan: Scan, source: SourceFormat, uri: str) -> tuple[tup
     except csv.Error as error:
         raise UnreadableObject(f"the header is not CSV: {error}", where=uri) from error
     return tuple(name.strip() for name in names), reader.line_num
+
+
+def _generated(text: str, source: SourceFormat) -> tuple[str, ...]:
+    """Names for files without a header, as many as most of the first rows have fields."""
+    from datalake_assets.formats.csv_fields import Dialect
+    from datalake_assets.formats.csv_rows import PROBED_LINES, usual_width
+
+    lines = [line for line in text.splitlines()[: 2 * PROBED_LINES] if line][:PROBED_LINES]
+    return tuple(f"column_{number}" for number in range(1, usual_width(lines, Dialect.of(source)) + 1))

@@ -74,13 +74,15 @@ def stage(
     connection.execute(create)
     raw = f"trim(csv_line, {literal(chr(10) + chr(13))})"
     restored = f"replace(any_value({raw}), {literal(CARRIAGE_RETURN)}, chr(13))"
+    # Records are counted with the header as the first, also where there is none.
+    header = 1 - spec.source.header
     newlines = f"length(raw) - length(replace(raw, chr({ord(batch[0].line_end)}), ''))"
     paths = ", ".join(f"({number}, {literal(str(file.path))})" for number, file in enumerate(batch))
     # One record can be rejected for several reasons.
     connection.execute(f"""
 CREATE OR REPLACE TABLE broken AS
 SELECT *, {newlines} AS newlines, raw = {literal(batch[0].blank_line)} AS is_blank FROM (
-    SELECT file_index, line AS record, {restored} AS raw, list_sort(list(DISTINCT {_REASONS})) AS reasons
+    SELECT file_index, line + {header} AS record, {restored} AS raw, list_sort(list(DISTINCT {_REASONS})) AS reasons
     FROM rejects JOIN reject_scans USING (scan_id, file_id)
     JOIN (VALUES {paths}) AS paths(file_index, path) ON path = file_path
     GROUP BY file_index, line)""")
@@ -116,8 +118,9 @@ def _reader(spec: MappingSpec, batch: Sequence[PreparedFile]) -> str:
     record = min(MAX_RECORD_BYTES, max(max(file.path.stat().st_size for file in batch) + 1, MIN_RECORD_BYTES))
     return (
         f"read_csv([{literals([str(file.path) for file in batch])}], columns = {{{columns}}}, "
-        f"auto_detect = false, header = true, delim = {literal(source.delimiter)}, quote = {literal(source.quote)}, "
-        f"escape = {literal(escape)}, nullstr = {literal(_NO_NULL_TEXT)}, strict_mode = true, null_padding = false, "
+        f"auto_detect = false, header = {source.header == 1}, "
+        f"delim = {literal(source.delimiter)}, quote = {literal(source.quote)}, escape = {literal(escape)}, "
+        f"nullstr = {literal(_NO_NULL_TEXT)}, strict_mode = true, null_padding = false, "
         f"compression = 'none', max_line_size = {record}, buffer_size = {record * RECORDS_PER_BUFFER}, "
         f"store_rejects = true, rejects_table = 'rejects', rejects_scan = 'reject_scans', "
         f"rejects_limit = 0, rejects_line_size_limit = {MAX_RECORD_BYTES})"
