@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Sequence
 
 from datalake_assets.errors import WrongHeader
+from datalake_assets.formats.paths import path_parts
+from datalake_assets.mapping.columns import Column, raw_paths
 from datalake_assets.mapping.spec import MappingSpec
 
 NAMES_SHOWN = 12
@@ -19,7 +21,7 @@ def check_header(spec: MappingSpec, header: Sequence[str], uri: str) -> list[str
         WrongHeader: a required column is missing, no mapped column is there, a mapped one is there twice or in
             another case.
     """
-    mapped = list(dict.fromkeys(column.from_ for column in spec.columns))
+    mapped = wanted_paths(spec)
     if repeated := [name for name in mapped if header.count(name) > 1]:
         raise WrongHeader(
             f"the header names {_listed(repeated)} more than once",
@@ -28,11 +30,11 @@ def check_header(spec: MappingSpec, header: Sequence[str], uri: str) -> list[str
             todo="Mend the file: which of them is meant cannot be known.",
         )
     missing = [name for name in mapped if name not in header]
-    required = {column.from_ for column in spec.columns if column.required}
+    required = {column.from_ for column in spec.columns if isinstance(column, Column) and column.required}
     surplus = [name for name in header if name not in mapped]
     other_case = {name.casefold(): name for name in surplus}
     fatal = [name for name in missing if name in required or name.casefold() in other_case]
-    if len(missing) == len(mapped):
+    if mapped and len(missing) == len(mapped):
         fatal = missing
     if fatal:
         raise WrongHeader(
@@ -41,12 +43,16 @@ def check_header(spec: MappingSpec, header: Sequence[str], uri: str) -> list[str
             expected=f"them among the columns found: {_listed(header)}",
             todo=_nearest(fatal, surplus) or "Mend the file or the mapping's `from`; is source.delimiter right?",
         )
-    return missing
+    return [name for name in missing if name not in spec.dropped]
 
 
-def raw_paths(spec: MappingSpec) -> list[str]:
-    """What the mapping reads of a record: names of raw columns, or paths into nested records."""
-    return list(dict.fromkeys(column.from_ for column in spec.columns))
+def wanted_paths(spec: MappingSpec) -> list[str]:
+    """What the mapping takes from a record, dropped or not: names of raw columns, or paths into nested records."""
+    paths = [path for column in spec.columns for path in raw_paths(column)]
+    if spec.explode is not None:
+        # The element of the exploded array is no member of the record; the array is.
+        paths = [spec.explode.from_, *(path for path in paths if path_parts(path)[0] != spec.explode.as_)]
+    return list(dict.fromkeys([*paths, *(child.from_ for child in spec.children)]))
 
 
 def _nearest(missing: Sequence[str], surplus: Sequence[str]) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from datalake_assets.errors import WrongHeader
 from datalake_assets.mapping import record_paths
-from datalake_assets.mapping.header import raw_paths
+from datalake_assets.mapping.header import wanted_paths
 from datalake_assets.mapping.normalised import NormalisedFile
 from datalake_assets.mapping.spec import MappingSpec
 from datalake_assets.mapping.sql import compile_staging, literal, literals, record_object
@@ -34,7 +34,7 @@ def load(connection: "duckdb.DuckDBPyConnection", spec: MappingSpec, batch: Sequ
         WrongHeader: no record of a file has any of the mapped members.
     """
     header = batch[0].names
-    paths = raw_paths(spec) if header is None else list(header)
+    paths = wanted_paths(spec) if header is None else list(header)
     query = compile_staging(
         spec,
         paths,
