@@ -1,0 +1,262 @@
+"""Write the folder of a pipeline from a table that a crawl discovered: a defs.yaml that validates and runs as it is.
+
+Wherever the crawl was not certain, a comment says what it saw. Nothing is overwritten.
+"""
+
+import datetime as dt
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datalake_assets import names
+from datalake_assets.arrivals.pattern import KeyPattern
+from datalake_assets.components.scaffold_columns import LONGEST_TABLE, ChildTable, ColumnPlan, Entry, plan_columns
+from datalake_assets.components.yaml_text import LINE_CHARACTERS, comment, flow
+from datalake_assets.discovery.report import DiscoveredTable
+from datalake_assets.errors import ConfigurationError, PlatformError, Unsupported
+from datalake_assets.formats.source_format import SourceFormat
+
+if TYPE_CHECKING:
+    from datalake_assets.accounts.registry import Account
+
+DEFAULT_OWNER = "team:data"
+FILE_NAME = "defs.yaml"
+_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def scaffold(
+    table: DiscoveredTable, folder: Path, *, owner: str = DEFAULT_OWNER, account: str | None = None
+) -> list[Path]:
+    """Write `<folder>/defs.yaml` for a discovered table.
+
+    Args:
+        table: what a crawl found below one prefix.
+        folder: of the new pipeline, `locations/<account>/<pipeline>`; its name is that of the pipeline and its tables.
+        owner: `team:NAME` or an e-mail address.
+        account: whose raw bucket the files are in; by default the account that the parent folder is called after.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        ConfigurationError: the folder holds something already, or its name is no valid name for a table.
+        Unsupported: the table is none of files, or has no columns.
+    """
+    name = _pipeline_name(folder)
+    text = scaffold_text(table, name, owner=owner, account=_account(folder, account))
+    path = folder / FILE_NAME
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigurationError("it exists already", where=str(folder), todo="Name another folder or remove this one")
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return [path]
+
+
+def upload_hint(table: DiscoveredTable, folder: Path, *, account: str | None = None) -> str | None:
+    """How the crawled files reach the place that the new pipeline reads, as a sentence; None if they are there."""
+    known = _account(folder, account)
+    if known and table.uri.startswith(f"s3://{known.raw_bucket}/"):
+        return None
+    bucket = known.raw_bucket if known else "<raw bucket of the account>"
+    pattern = _place(table, folder.name).pattern
+    start = KeyPattern.parse(pattern).prefix().rpartition("/")[0]
+    if table.partitions or "{" in pattern:
+        return f"Upload the files as s3://{bucket}/{pattern}"
+    return f"Upload the files: aws s3 cp --recursive {table.uri} s3://{bucket}/{start}/"
+
+
+def scaffold_text(
+    table: DiscoveredTable, name: str, *, owner: str = DEFAULT_OWNER, account: "Account | None" = None
+) -> str:
+    """The defs.yaml of a pipeline `name`; raises as `scaffold`."""
+    if table.source is None:
+        raise Unsupported(
+            f"the table {table.name} is one of a database ({table.kind}), and pipelines read files",
+            todo="Export it to files first",
+        )
+    if not table.columns:
+        raise Unsupported(f"the table {table.name} has no columns", where=table.uri)
+    place = _place(table, name)
+    plan = plan_columns(table, name)
+    lines = [
+        *_beginning(table, account, place),
+        "type: datalake_assets.components.LakePipeline",
+        "attributes:",
+        f"  name: {flow(name)}",
+        f"  description: {flow(f'Found by a crawl of {table.uri}.')}",
+        f"  owner: {flow(owner)}",
+        *_source(table.source, place.pattern),
+        *place.partition_lines,
+        "  trigger:",
+        "    arrivals: {settle: 30s}",
+        "  columns:",
+        *(line for entry in plan.entries for line in _entry(entry, indent=4)),
+        *_children(plan.children, indent=2),
+        *_offered_children(plan),
+        "  bad_rows: {fail_above: 1%}",
+        *_suggestions(plan, name, is_partitioned=bool(place.partition_lines)),
+    ]
+    text = "\n".join(lines) + "\n"
+    _require_valid(text, table)
+    return text
+
+
+def _pipeline_name(folder: Path) -> str:
+    name = folder.resolve().name
+    try:
+        names.identifier(name, what="folder")
+    except PlatformError as error:
+        raise ConfigurationError(error.found, where=str(folder), expected=error.expected) from error
+    if len(name) > LONGEST_TABLE:
+        raise ConfigurationError(
+            f"the folder's name has {len(name)} characters",
+            where=str(folder),
+            expected=f"at most {LONGEST_TABLE}, because its tables are called after it",
+        )
+    return name
+
+
+def _account(folder: Path, account: str | None) -> "Account | None":
+    from datalake_assets.accounts.registry import registry
+
+    if account is not None:
+        return registry().account(account)
+    parent = folder.resolve().parent.name
+    return next((each for each in registry() if each.name == parent), None)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Which keys the pipeline reads, and its `partitions`."""
+
+    pattern: str
+    partition_lines: tuple[str, ...]
+
+
+def _place(table: DiscoveredTable, name: str) -> _Place:
+    is_remote = table.uri.startswith("s3://")
+    pattern = table.layout_pattern or f"{name}/*"
+    if not is_remote:
+        pattern = _below(name, pattern)
+    if not KeyPattern.parse(pattern).is_partitioned:
+        return _Place(pattern, ())
+    day, is_seen = _first_day(table)
+    notes = () if is_seen else tuple(comment("the first day is a guess: no key told one", indent=2))
+    return _Place(pattern, (*notes, f"  partitions: {{daily: {flow(day)}}}"))
+
+
+def _below(name: str, pattern: str) -> str:
+    """The part of a local pattern that tells something, below a prefix of the pipeline's own."""
+    segments = [each for each in pattern.split("/") if each]
+    first = next((at for at, each in enumerate(segments) if set(each) & set("{*") or "=" in each), len(segments) - 1)
+    return "/".join([name, *segments[first:]])
+
+
+def _first_day(table: DiscoveredTable) -> tuple[str, bool]:
+    for at, key in enumerate(table.partition_keys):
+        if not key.in_pattern:
+            continue
+        values = [each.values[at] for each in table.partitions if at < len(each.values)] or list(key.examples)
+        days = sorted(each for each in values if _ISO_DAY.fullmatch(each))
+        if days:
+            return days[0], True
+    return dt.date(2020, 1, 1).isoformat(), False
+
+
+def _beginning(table: DiscoveredTable, account: "Account | None", place: _Place) -> Iterator[str]:
+    assert table.source is not None
+    sampled = f"{table.sampled_files:,} of {table.files:,} files, {table.sampled_rows:,} rows"
+    yield from comment(
+        f"Written by a crawl of {table.uri}: {sampled} were read. Look at each comment, then it is yours.", indent=0
+    )
+    found = table.classification
+    if found is not None:
+        steps = ", ".join(f"{step} {certainty:.2f}" for step, certainty in found.details.items())
+        certainty = f"{found.certainty:.2f}" + (f"; {steps}" if steps else "")
+        yield from comment(f"Format {table.source.format}, certainty {certainty}: {found.reason}", indent=0)
+    for note in table.notes:
+        yield from comment(note, indent=0)
+    bucket = account.raw_bucket if account else None
+    if bucket is None or not table.uri.startswith(f"s3://{bucket}/"):
+        target = f"s3://{bucket}/" if bucket else "the account's raw bucket, as "
+        yield from comment(f"The files are to be uploaded to {target}{place.pattern}", indent=0)
+
+
+def _source(source: SourceFormat, pattern: str) -> Iterator[str]:
+    words: dict[str, Any] = {"s3": pattern, "format": source.format}
+    words |= source.model_dump(mode="json", exclude_defaults=True, exclude={"format"})
+    line = f"  source: {flow(words)}"
+    if len(line) <= LINE_CHARACTERS:
+        yield line
+        return
+    yield "  source:"
+    for key, value in words.items():
+        yield f"    {key}: {flow(value)}"
+
+
+def _entry(entry: Entry, *, indent: int) -> Iterator[str]:
+    for each in entry.comments:
+        yield from comment(f"{entry.to}: {each}", indent=indent)
+    yield " " * indent + f"- {flow(entry.words)}"
+
+
+def _children(children: Sequence[ChildTable], *, indent: int) -> Iterator[str]:
+    if not children:
+        return
+    space = " " * indent
+    yield f"{space}children:"
+    for child in children:
+        yield f"{space}  - table: {flow(child.table)}"
+        yield f"{space}    from: {flow(child.from_)}"
+        if child.key:
+            said = f"{child.key[0]} is taken for a key, because it is never null and called like one"
+            yield from comment(said, indent=indent + 4)
+            yield f"{space}    key: {flow(child.key)}"
+        yield f"{space}    columns:"
+        for entry in child.entries:
+            yield from _entry(entry, indent=indent + 6)
+        yield from _children(child.children, indent=indent + 4)
+
+
+def _offered_children(plan: ColumnPlan) -> Iterator[str]:
+    arrays = [entry for entry in plan.entries if str(entry.words["type"]).startswith("array<struct")]
+    if not arrays:
+        return
+    yield from comment(
+        f"{', '.join(each.to for each in arrays)}: could be tables of their own, if a column of the record is its key:",
+        indent=2,
+    )
+    first = arrays[0]
+    yield from comment(
+        "children: "
+        + flow([{"table": f"…_{first.to}", "from": first.words.get("from", ""), "key": ["…"], "columns": "…"}]),
+        indent=2,
+    )
+
+
+def _suggestions(plan: ColumnPlan, name: str, *, is_partitioned: bool) -> Iterator[str]:
+    if plan.never_null:
+        yield from comment("No sampled row lacks these; what must stay so:", indent=2)
+        yield f"  # checks: [{{not_null: {flow(list(plan.never_null))}}}]"
+    if is_partitioned:
+        yield f"  # warehouse: {{table: lake.{name}, mode: copy}}"
+    elif plan.key:
+        yield f"  # warehouse: {{table: lake.{name}, mode: merge, key: [{plan.key}]}}"
+
+
+def _require_valid(text: str, table: DiscoveredTable) -> None:
+    """See that what was written is what a pipeline may say."""
+    import yaml
+    from pydantic import ValidationError
+
+    from datalake_assets.components.pipeline_spec import PipelineSpec
+
+    try:
+        PipelineSpec.model_validate(yaml.safe_load(text)["attributes"])
+    except ValidationError as error:
+        told = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:5])
+        raise Unsupported(
+            f"the table {table.name} cannot be declared as a pipeline: {told}", where=table.uri
+        ) from error
