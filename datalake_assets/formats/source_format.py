@@ -22,6 +22,7 @@ _WORDS_OF = {
     "skip_footer": ("csv",),
     "short_rows": ("csv",),
     "long_rows": ("csv",),
+    "tables": ("csv",),
     "layout": ("json",),
     "records": ("json",),
     "row_tag": ("xml",),
@@ -63,6 +64,10 @@ class SourceFormat(BaseModel):
     )
     long_rows: Literal["reject", "rescue"] = Field(
         default="reject", description="csv: rows with too many fields are set aside, or the surplus is rescued"
+    )
+    tables: Literal["all", "first"] = Field(
+        default="all",
+        description="csv: first ends the reading where the header comes again, or the header of another table",
     )
     layout: JsonLayout = Field(
         default="auto", description="json: an object a line, one array, one document, or one object after another"

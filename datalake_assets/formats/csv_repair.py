@@ -1,0 +1,180 @@
+"""Put the cells of a row that has too few or too many of them under the right columns, if that is certain.
+
+A delimiter too many or too few, an unquoted delimiter in a text, a row that is written with another delimiter: all
+leave most cells intact, and what stands in the other rows tells where they belong. Every way to arrange the cells has
+a cost; one is taken only if each cell then fits its column and no other arrangement is as cheap.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from datalake_assets.formats.csv_fields import Dialect, Fields, split_leniently, split_strictly
+from datalake_assets.formats.csv_kinds import TYPED, Column, kind_of
+
+OTHER_DELIMITERS = (",", ";", "\t", "|", " ")
+MIN_PROFILED_ROWS = 5
+MIN_ANCHORS = 2  # cells of a recognisable kind that must stand under columns of that kind
+MAX_COLUMNS = 100
+MAX_SURPLUS = 24
+MAX_SPLIT_CHARACTERS = 64
+_CHANGE = 2  # a piece merged, dropped, added or split
+_UNUSUAL = 1  # a cell that no other of its column resembles, but which may be
+_MISFIT = 1_000
+
+Arrangement = tuple[int, tuple[str, ...]]
+
+
+class Repair:
+    """What the whole rows of a file look like, to arrange the others by."""
+
+    def __init__(self, columns: Sequence[Column], dialect: Dialect) -> None:
+        self._columns = list(columns)
+        self._dialect = dialect
+        profiled = max((sum(column.kinds.values()) for column in columns), default=0)
+        self._is_able = profiled >= MIN_PROFILED_ROWS and 1 < len(columns) <= MAX_COLUMNS
+        self._is_anchor = [column.main in TYPED or column.shape is not None for column in columns]
+        self._fits: dict[tuple[int, str], int] = {}
+
+    def arranged(self, raw: str) -> list[str] | None:
+        """The cells of a row, as many as there are columns; None when it is not certain where they belong."""
+        if not self._is_able:
+            return None
+        self._fits.clear()
+        found = self._arranged(raw, self._dialect)
+        if found is not None:
+            return found
+        # A row that was written with another delimiter has next to none of the file's.
+        if raw.count(self._dialect.delimiter) >= len(self._columns) - 1:
+            return None
+        for delimiter in OTHER_DELIMITERS:
+            if delimiter in (self._dialect.delimiter, self._dialect.quote) or delimiter not in raw:
+                continue
+            found = self._arranged(raw, Dialect(delimiter, self._dialect.quote, self._dialect.escape))
+            if found is not None:
+                return found
+        return None
+
+    def _arranged(self, raw: str, dialect: Dialect) -> list[str] | None:
+        outcome, fields = split_strictly(raw, dialect)
+        if outcome != "whole":
+            lenient = split_leniently(raw, dialect, None)
+            if lenient is None:
+                return None
+            fields = lenient[1]
+        count, width = len(fields.values), len(self._columns)
+        if not width - 1 <= count <= width + MAX_SURPLUS:
+            return None
+        best = self._best(fields, dialect)
+        if not best or best[0][0] >= _MISFIT or (len(best) > 1 and best[1][0] <= best[0][0]):
+            return None
+        values = best[0][1]
+        anchors = sum(
+            1
+            for index, value in enumerate(values)
+            if value and self._is_anchor[index] and self._columns[index].fits(value)
+        )
+        return list(values) if anchors >= MIN_ANCHORS else None
+
+    def _best(self, fields: Fields, dialect: Dialect) -> list[Arrangement]:
+        """The two cheapest different arrangements: reached[pieces used][columns filled]."""
+        count, width = len(fields.values), len(self._columns)
+        lacking, surplus = max(0, width - count), max(0, count - width)
+        reached: list[dict[int, list[Arrangement]]] = [{} for _ in range(count + 1)]
+        reached[0][0] = [(0, ())]
+        for used in range(count + 1):
+            for filled in range(max(0, used - surplus), min(width, used + lacking) + 1):
+                here = reached[used].get(filled)
+                if not here:
+                    continue
+                for next_used, next_filled, cost, values in self._steps(fields, dialect, used, filled, surplus):
+                    if next_filled > width or next_filled < next_used - surplus:
+                        continue
+                    there = reached[next_used].setdefault(next_filled, [])
+                    for before, texts in here:
+                        _keep(there, (before + cost, texts + values))
+        return reached[count].get(width, [])
+
+    def _steps(
+        self, fields: Fields, dialect: Dialect, used: int, filled: int, surplus: int
+    ) -> Iterator[tuple[int, int, int, tuple[str, ...]]]:
+        """Ways to go on: pieces used, columns filled, cost, cells."""
+        values, quoted = fields.values, fields.quoted
+        count, width = len(values), len(self._columns)
+        is_short = count < width
+        if is_short and filled < width:
+            yield used, filled + 1, _CHANGE + self._cost(filled, ""), ("",)
+        if used == count:
+            return
+        value = values[used]
+        if surplus and not value and not quoted[used]:
+            yield used + 1, filled, _CHANGE, ()
+        if filled == width:
+            return
+        yield used + 1, filled + 1, self._cost(filled, value), (value,)
+        if is_short and filled + 1 < width:
+            for left, right in self._splits(value, quoted[used], filled):
+                cost = _CHANGE + self._cost(filled, left) + self._cost(filled + 1, right)
+                yield used + 1, filled + 2, cost, (left, right)
+        if surplus and not self._is_anchor[filled] and value and not quoted[used]:
+            text = value
+            for end in range(used + 1, min(count, used + surplus + 1)):
+                if quoted[end] or (not values[end] and dialect.delimiter != " "):
+                    break
+                text += dialect.delimiter + values[end]
+                if not values[end]:
+                    continue
+                yield end + 1, filled + 1, _CHANGE * (end - used) + self._cost(filled, text), (text,)
+
+    def _cost(self, index: int, value: str) -> int:
+        key = (index, value)
+        cost = self._fits.get(key)
+        if cost is None:
+            cost = self._fits[key] = self._cost_anew(index, value)
+        return cost
+
+    def _cost_anew(self, index: int, value: str) -> int:
+        column = self._columns[index]
+        if not value:
+            return 0 if column.kinds["empty"] else _UNUSUAL
+        if column.main == "empty":
+            return _UNUSUAL * 2
+        return 0 if column.fits(value) else _MISFIT
+
+    def _splits(self, value: str, is_quoted: bool, index: int) -> Iterator[tuple[str, str]]:
+        """A cell taken apart into two, because the delimiter between them is missing.
+
+        Where a quote stands between them; or behind the longest beginning that fits a column of numbers, dates,
+        codes …; or before the longest end that does.
+        """
+        quote = self._dialect.quote
+        if quote and quote in value:
+            at = value.find(quote)
+            if is_quoted:
+                yield value[:at], value[at + 1 :]
+            elif at and value.endswith(quote):
+                yield value[:at], self._dialect.unescaped(value[at + 1 : -1])
+        if is_quoted:
+            return
+        size = len(value)
+        if self._is_anchor[index]:
+            for at in range(min(size - 1, MAX_SPLIT_CHARACTERS), 0, -1):
+                if self._columns[index].fits(value[:at]) and kind_of(value[:at]) != "empty":
+                    yield value[:at], value[at:]
+                    return
+        elif self._is_anchor[index + 1]:
+            for at in range(max(1, size - MAX_SPLIT_CHARACTERS), size):
+                if self._columns[index + 1].fits(value[at:]) and kind_of(value[at:]) != "empty":
+                    yield value[:at], value[at:]
+                    return
+
+
+def _keep(best: list[Arrangement], found: Arrangement) -> None:
+    """Keep the two cheapest arrangements with different cells."""
+    for position, other in enumerate(best):
+        if other[1] == found[1]:
+            if found[0] < other[0]:
+                best[position] = found
+                best.sort(key=lambda each: each[0])
+            return
+    best.append(found)
+    best.sort(key=lambda each: each[0])
+    del best[2:]
