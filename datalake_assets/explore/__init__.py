@@ -1,0 +1,1 @@
+"""SQL over the lake: DuckDB on this machine, Athena, or Redshift; one kind of result."""
