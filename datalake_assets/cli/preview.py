@@ -195,12 +195,31 @@ def _say_what_is_missing(table: "PreviewTable") -> None:
     from datalake_assets.cli.output import count
 
     for opened in table.read:
+        uri, done = opened.found.uri, opened.normalised
         if opened.broken:
-            told = "; ".join(f"line {number} {reason}" for number, reason in opened.first_broken)
-            more = "; …" if opened.broken > len(opened.first_broken) else ""
-            is_kept = "shown as well as can be" if opened.source.format == "csv" else "left out"
-            click.echo(
-                f"{opened.found.uri}: {count(opened.broken, 'broken record')}, {is_kept}: {told}{more}", err=True
+            told = _first(opened.broken, opened.first_broken)
+            click.echo(f"{uri}: left out {count(opened.broken, 'broken record')}: {told}", err=True)
+        if done is None:
+            continue
+        if done.broken:
+            told = _first(done.broken, done.first_broken)
+            click.echo(f"{uri}: {count(done.broken, 'broken record')}, read as well as can be: {told}", err=True)
+        said = [
+            f"{count(number, 'row')} {what}"
+            for number, what in (
+                (done.arranged, "with a delimiter too many, too few or of another kind put right"),
+                (done.padded, "filled up at the end"),
+                (done.long, "with surplus values at the end"),
+                (done.footer, "of a footer left out"),
             )
+            if number
+        ]
+        if said:
+            click.echo(f"{uri}: {', '.join(said)}", err=True)
     for error in table.failures:
         click.echo(f"Error: {error}", err=True)
+
+
+def _first(number: int, told: "Sequence[tuple[int, str]]") -> str:
+    shown = "; ".join(f"line {line} {reason}" for line, reason in told)
+    return f"{shown}; …" if number > len(told) else shown

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from datalake_assets.discovery.custom import CustomClassifier
+    from datalake_assets.formats.csv_normal import Normalised
     from datalake_assets.formats.csv_records import Table
 
 # Of a remote object of which the first rows are wanted. Formats whose schema is at their end come as a whole.
@@ -55,8 +56,8 @@ class OpenedObject:
     Args:
         names: of the columns of a flat object; None where each record is a JSON object.
         is_cut: only the beginning was fetched.
-        broken: how many records could not be read so far, or only somehow; `first_broken` has line and reason of the
-            first ones.
+        broken: how many records could not be read so far; `first_broken` has line and reason of the first ones.
+        normalised: of a delimited file, what became of its rows so far.
     """
 
     found: FoundObject
@@ -67,6 +68,7 @@ class OpenedObject:
     names: tuple[str, ...] | None = None
     broken: int = 0
     first_broken: list[tuple[int, str]] = field(default_factory=list)
+    normalised: "Normalised | None" = None
     _opened: Iterator[Row] | None = None
 
     def open(self) -> None:
@@ -107,19 +109,15 @@ class OpenedObject:
                 raise
 
     def _delimited(self, table: "Table") -> Iterator[Row]:
+        from datalake_assets.formats.csv_normal import Normalised, normal_rows
+
         width = table.width
-        for block in table.blocks:
-            for index, (number, values) in enumerate(zip(block.numbers, block.rows, strict=True)):
-                if index in block.problems:
-                    # It was read as well as it could be; here that is better than nothing.
-                    self.note(number, block.problems[index])
-                size = len(values)
-                if size == width:
-                    yield Row(number, values)
-                elif size < width:
-                    yield Row(number, [*values, *[None] * (width - size)])
-                else:
-                    yield Row(number, values[:width], without_empty_end(values[width:]))
+        self.normalised = Normalised(table.names)
+        for number, values in normal_rows(table, self.normalised):
+            if len(values) == width:
+                yield Row(number, values)
+            else:
+                yield Row(number, values[:width], without_empty_end(values[width:]))
 
     def _batched(self, batches: "Iterator[pa.RecordBatch]", width: int | None) -> Iterator[Row]:
         for batch in batches:
@@ -181,8 +179,6 @@ def open_rows(
     source = classification.source
     if source is None:
         raise UnreadableObject(f"its format is unknown: {classification.reason}", where=found.uri)
-    if source.format == "csv":
-        source = source.model_copy(update={"short_rows": "pad", "long_rows": "rescue"})
     is_cut = not (found.is_local or is_whole or found.size <= BEGINNING_BYTES or _needs_its_end(source, found))
     path = _beginning(found, folder, account) if is_cut else download(found, folder, account=account)
     opened = OpenedObject(found, classification, source, path, is_cut)
