@@ -18,6 +18,7 @@ from datalake_assets.mapping.batch import ReadyFile, batches, load_batch, make_r
 from datalake_assets.mapping.header import check_header
 from datalake_assets.mapping.raw_files import StagedFile
 from datalake_assets.mapping.result import FileCounts, MappingResult, Reason, merge_reasons, require_few_bad_rows
+from datalake_assets.mapping.schema_contract import SchemaContract
 from datalake_assets.mapping.spec import QUARANTINE_COLUMNS, Column, MappingSpec
 from datalake_assets.mapping.sql import literal
 
@@ -49,6 +50,7 @@ def map_files(
         OutOfSpace: memory or disk is not enough for the files.
         UnreadableObject: a file that is broken, not what its name says, or not CSV that can be told into records.
         WrongHeader: a file without a required column, or with a header that fits no mapped column.
+        SchemaChanged: a file has columns that a frozen contract does not know.
         TooManyBadRows: the share of bad rows is above `spec.bad_rows.fail_above`; all files are written nevertheless.
     """
     _require_compiled(spec)
@@ -61,10 +63,13 @@ def map_files(
         prepared = _prepare_all(files, spec, Path(work))
         notes = _check_headers(spec, prepared)
         with _connect(Path(work), memory_limit, threads) as connection:
-            writer = _Writer(connection, spec, good_dir, quarantine_dir)
+            contract = SchemaContract(spec)
+            writer = _Writer(connection, spec, contract, good_dir, quarantine_dir)
             for batch in batches(prepared):
                 with _space_errors(batch, memory_limit, out_dir):
                     writer.write(batch)
+            contract.require_unchanged(notes)
+            writer.add_columns()
             if not writer.good_files:
                 writer.write_empty()
     result = MappingResult(
@@ -74,7 +79,8 @@ def map_files(
         quarantine_files=writer.quarantine_files,
         files=[writer.counts[file.path] for file in prepared],
         reasons=merge_reasons(writer.reasons),
-        notes=notes,
+        notes=[*notes, *contract.notes()],
+        evolved=contract.evolved,
     )
     if fail_on_bad_rows:
         require_few_bad_rows(result, spec.bad_rows)
@@ -167,10 +173,16 @@ class _Writer:
     """Writes batch after batch and adds up what they held."""
 
     def __init__(
-        self, connection: "duckdb.DuckDBPyConnection", spec: MappingSpec, good_dir: Path, quarantine_dir: Path
+        self,
+        connection: "duckdb.DuckDBPyConnection",
+        spec: MappingSpec,
+        contract: SchemaContract,
+        good_dir: Path,
+        quarantine_dir: Path,
     ) -> None:
         self._connection = connection
         self._spec = spec
+        self._contract = contract
         self._good_dir = good_dir
         self._quarantine_dir = quarantine_dir
         self.good_files: list[Path] = []
@@ -180,6 +192,7 @@ class _Writer:
 
     def write(self, batch: list[ReadyFile]) -> None:
         rows = load_batch(self._connection, self._spec, batch)
+        self._contract.observe(self._connection, batch)
         bad = self._collect_bad()
         for file, row in zip(batch, rows, strict=True):
             rows_bad = bad.get(row.index, 0)
@@ -190,6 +203,14 @@ class _Writer:
         if bad:
             self.quarantine_files.append(self._copy_quarantine(len(self.quarantine_files)))
             self._collect_reasons()
+
+    def add_columns(self) -> None:
+        """Give files that were written early the columns that were found later, so that all are alike."""
+        for path in self.good_files:
+            if query := self._contract.lacks_columns(path):
+                wider = path.with_suffix(".wider")
+                self._connection.execute(f"COPY ({query}) TO {literal(str(wider))} {_COPY_OPTIONS}")
+                wider.replace(path)
 
     def write_empty(self) -> None:
         """A file without rows that has the schema: a table's readers need one."""
@@ -226,9 +247,10 @@ GROUP BY ALL""").fetchall()
     def _copy_good(self, number: int) -> Path:
         columns = [f"t{position} AS {names.quoted(c.to)}" for position, c in enumerate(self._spec.columns)]
         columns += [
-            f"rescued AS {names.quoted(names.RESCUED_COLUMN)}",
+            f"{self._contract.rescued_sql} AS {names.quoted(names.RESCUED_COLUMN)}",
             f"uri AS {names.quoted(names.SOURCE_FILE_COLUMN)}",
             f"source_row AS {names.quoted(names.SOURCE_ROW_COLUMN)}",
+            *self._contract.evolved_sql,
         ]
         return self._copy(f"SELECT {', '.join(columns)} FROM numbered WHERE failures IS NULL", self._good_dir, number)
 

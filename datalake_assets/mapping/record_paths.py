@@ -9,10 +9,10 @@ the mark is taken away from what comes out.
 """
 
 import json as json_module
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from datalake_assets.formats.paths import path_parts
-from datalake_assets.mapping.sql import literal, literals
+from datalake_assets.mapping.sql_text import literal, literals
 
 # Stands before numbers only, and control characters keep it out of ordinary text.
 _MARK = "\x7fnumber\x7f"
@@ -46,7 +46,7 @@ def texts(json: str, paths: Sequence[str]) -> str:
     """A list of the values at `paths` of the protected record `json`, in their order; it is parsed once."""
     if not paths:
         return "[]::VARCHAR[]"
-    found = f"json_extract_string({json}, [{literals([_pointer(path_parts(path)) for path in paths])}])"
+    found = f"json_extract_string({json}, [{literals([_pointer(_parts(path)) for path in paths])}])"
     return f"list_transform({found}, lambda found: {restored('found')})"
 
 
@@ -55,12 +55,57 @@ def surplus(json: str, paths: Sequence[str]) -> str:
 
     Members that are null count as missing. Of an object of which some fields are mapped, the others are left over.
     """
-    return restored(_members(json, _tree([path_parts(path) for path in paths])))
+    return restored(_members(json, _tree([_parts(path) for path in paths])))
 
 
 def top_level(paths: Sequence[str]) -> list[str]:
     """The members of the record that paths lead into."""
-    return list(dict.fromkeys(path_parts(path)[0] for path in paths))
+    return list(dict.fromkeys(_parts(path)[0] for path in paths))
+
+
+def partial(paths: Sequence[str]) -> list[tuple[str, ...]]:
+    """The objects that paths lead into without taking them as a whole, outer ones first."""
+
+    def within(tree: _Tree, above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        for name, inner in tree.items():
+            if inner is not None:
+                yield (*above, name)
+                yield from within(inner, (*above, name))
+
+    return list(within(_tree([_parts(path) for path in paths]), ()))
+
+
+def members_query(view: str, json: str, rows: str, prefix: Sequence[str], deeper: Sequence[str]) -> str:
+    """Which members the object at `prefix` has in the rows of a view: name, count, and uri, row and text of the first.
+
+    Args:
+        view: with `file_index`, `uri`, `source_row` and the JSON column `json`.
+        rows: the condition for rows that count.
+        deeper: members that are left out where they are objects themselves.
+    """
+    pointer = "'/' || replace(replace(member, '~', '~0'), '/', '~1')"
+    safe = protected(json)
+    value = f"json_extract({safe}, {literal(_pointer(prefix))})" if prefix else safe
+    example = restored(f"json_extract_string(object, {pointer})")
+    left_out = ""
+    if deeper:
+        left_out = f"AND NOT (member IN ({literals(deeper)}) AND json_type(object, {pointer}) = 'OBJECT')"
+    return f"""
+SELECT member, count(*), arg_min(uri, place), arg_min(source_row, place),
+       arg_min(left({example}, 100), place)
+FROM (SELECT uri, source_row, (file_index, source_row) AS place, object, unnest(json_keys(object)) AS member
+      FROM (SELECT uri, source_row, file_index, {value} AS object FROM {view} WHERE {rows})
+      WHERE json_type(object) = 'OBJECT')
+WHERE json_type(object, {pointer}) <> 'NULL' {left_out}
+GROUP BY member"""
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    """The names that lead to a value; what is no path is the name of a member."""
+    try:
+        return path_parts(path)
+    except ValueError:
+        return (path,)
 
 
 def _mark() -> str:

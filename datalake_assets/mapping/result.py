@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from datalake_assets.errors import TooManyBadRows
-from datalake_assets.mapping.spec import BadRows
+from datalake_assets.mapping.spec import BadRows, OutputColumn
 
 REASONS_SHOWN = 3
 
@@ -58,6 +58,8 @@ class MappingResult:
     files: list[FileCounts]
     reasons: list[Reason]
     notes: list[str] = field(default_factory=list)
+    evolved: tuple[OutputColumn, ...] = ()
+    """Columns that all good files have behind the declared ones, because `on_schema_change` is evolve."""
 
     @property
     def rows_in(self) -> int:

@@ -27,6 +27,7 @@ VALUE_CHARACTERS_IN_REASON = 100
 
 NULL_IN_REQUIRED = "is required but null"
 HOLDS_NUL = "holds a NUL byte"
+NOT_NAMED = "is not named by the mapping, and on_schema_change is discard_row"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,10 @@ def compile_staging(
         for condition, why in _failing(column, text, value, check_nul=check_nul)
     ]
     too_long = f"is longer than {MAX_VARCHAR_BYTES} bytes"
-    failures.append((f"strlen(rescued) > {MAX_VARCHAR_BYTES}", _failure(names.RESCUED_COLUMN, too_long, "rescued")))
+    if spec.on_schema_change == "discard_row":
+        failures.append(("rescued IS NOT NULL", _failure(names.RESCUED_COLUMN, NOT_NAMED, "rescued")))
+    elif spec.on_schema_change in ("rescue", "freeze"):
+        failures.append((f"strlen(rescued) > {MAX_VARCHAR_BYTES}", _failure(names.RESCUED_COLUMN, too_long, "rescued")))
 
     bad = " OR ".join(f"({condition})" for condition, _ in failures)
     listed = ", ".join(f"CASE WHEN {condition} THEN {failure} END" for condition, failure in failures)
@@ -219,11 +223,11 @@ def _broken_failure(why: str) -> str:
 
 def record_object(header: Sequence[str]) -> str:
     """The raw columns c0 … of a row as the text of a JSON object."""
-    members = ", ".join(f"{literal(key)}, c{number}" for number, key in enumerate(_json_keys(header)))
+    members = ", ".join(f"{literal(key)}, c{number}" for number, key in enumerate(json_keys(header)))
     return f"CAST(json_object({members}) AS VARCHAR)"
 
 
-def _json_keys(header: Sequence[str]) -> list[str]:
+def json_keys(header: Sequence[str]) -> list[str]:
     """Distinct keys for a header that may repeat a name or leave it empty."""
     keys: list[str] = []
     for number, name in enumerate(header, start=1):
@@ -235,7 +239,7 @@ def _json_keys(header: Sequence[str]) -> list[str]:
 def _rescued(spec: MappingSpec, header: Sequence[str], further: str | None) -> str:
     """A JSON object of the raw columns that are not mapped and not null; NULL when there is none."""
     mapped = {column.from_ for column in spec.columns}
-    keys = _json_keys(header)
+    keys = json_keys(header)
     surplus = [number for number, name in enumerate(header) if name not in mapped]
     if not surplus:
         return "NULL::VARCHAR" if further is None else f"'{{' || ({further}) || '}}'"

@@ -17,13 +17,18 @@ BUCKET = "s3://raw/"
 
 
 def build_spec(
-    *columns: str | dict[str, Any], fail_above: float | str = 1.0, null_values: list[str] | None = None, **source: Any
+    *columns: str | dict[str, Any],
+    fail_above: float | str = 1.0,
+    null_values: list[str] | None = None,
+    on_schema_change: str = "rescue",
+    **source: Any,
 ) -> MappingSpec:
     """A spec; a column may be written `from:type` or `from:type!` for a required one, and keeps its name."""
     if null_values is not None:
         source["null_values"] = null_values
     read = [column if isinstance(column, dict) else _column(column) for column in columns]
-    return MappingSpec.model_validate({"columns": read, "source": source, "bad_rows": {"fail_above": fail_above}})
+    words = {"bad_rows": {"fail_above": fail_above}, "on_schema_change": on_schema_change}
+    return MappingSpec.model_validate({"columns": read, "source": source, **words})
 
 
 def _column(text: str) -> dict[str, Any]:
