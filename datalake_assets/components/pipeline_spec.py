@@ -23,14 +23,13 @@ from datalake_assets.arrivals.partitions import Daily, PartitionKind, Unpartitio
 from datalake_assets.arrivals.pattern import KeyPattern
 from datalake_assets.components.arrival_trigger import ArrivalTrigger
 from datalake_assets.components.mistakes import Located, refuse
+from datalake_assets.components.owners import Owner
 from datalake_assets.components.publish_words import Checks, Publish, require_good_checks
 from datalake_assets.components.source_words import KeyPatterns, parse_patterns
 from datalake_assets.errors import PlatformError
 from datalake_assets.formats.source_format import SourceFormat
 from datalake_assets.mapping.spec import DroppedColumn, MappingSpec, MappingWords
 from datalake_assets.names import PARTITION_COLUMN, identifier, qualified, quarantine_table
-
-_OWNER = re.compile(r"team:[\w .+-]+|[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
 def _identifier(text: str) -> str:
@@ -108,7 +107,7 @@ class PipelineSpec(MappingWords):
 
     name: Identifier
     description: str | None = None
-    owner: str = Field(description="`team:NAME` or an e-mail address: whom alerts name and the UI shows.")
+    owner: Owner = Field(description="`team:NAME` or an e-mail address: whom alerts name and the UI shows.")
     source: S3Source
     partitions: DailyPartitions | None = None
     trigger: Trigger = Trigger()
@@ -128,13 +127,6 @@ class PipelineSpec(MappingWords):
     def _check_these_columns(cls, checks: Checks, info: ValidationInfo) -> Checks:
         require_good_checks(checks, info.data.get("columns"), is_partitioned=info.data.get("partitions") is not None)
         return checks
-
-    @field_validator("owner")
-    @classmethod
-    def _names_somebody(cls, value: str) -> str:
-        if not _OWNER.fullmatch(value):
-            raise ValueError("not an owner; expected team:NAME or an e-mail address")
-        return value
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
