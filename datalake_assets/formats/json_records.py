@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datalake_assets.errors import EmptyObject, UnreadableObject
-from datalake_assets.formats.batches import MAX_RECORD_CHARACTERS, SHOWN_CHARACTERS, NestedRecord, nested_batches
+from datalake_assets.formats.batches import MAX_RECORD_CHARACTERS, NestedRecord, nested_batches
 from datalake_assets.formats.bytes import text_chunks
 from datalake_assets.formats.json_text import JsonScanner, why_no_record
+from datalake_assets.formats.lines import numbered_lines, shown
 from datalake_assets.formats.source_format import JsonLayout, SourceFormat
 
 if TYPE_CHECKING:
@@ -107,46 +108,14 @@ def _not_json(head: str, uri: str) -> UnreadableObject:
 
 
 def _lines(chunks: Iterator[str], first_line: int) -> Iterator[NestedRecord]:
-    row = first_line - 1
-    rest: list[str] = []
-    size = 0
-    for chunk in chunks:
-        pieces = chunk.split("\n")
-        for piece in pieces[:-1]:
-            row += 1
-            if rest:
-                rest.append(piece)
-                line, size = "".join(rest), size + len(piece)
-                rest = []
-            else:
-                line, size = piece, len(piece)
-            if record := _line(row, line, size):
-                yield record
-            size = 0
-        if pieces[-1]:
-            rest.append(pieces[-1])
-            size += len(pieces[-1])
-            if size > MAX_RECORD_CHARACTERS:
-                rest = ["".join(rest)[:SHOWN_CHARACTERS]]
-    if rest and (record := _line(row + 1, "".join(rest), size)):
-        yield record
-
-
-def _line(row: int, line: str, size: int) -> NestedRecord | None:
-    if size > MAX_RECORD_CHARACTERS:
-        why = f"is longer than {MAX_RECORD_CHARACTERS >> 20} MB"
-        return NestedRecord(row, why, _shown(line[:SHOWN_CHARACTERS]), None)
-    text = line.strip(" \t\r\ufeff")
-    if not text:
-        return None
-    if reason := why_no_record(text):
-        return NestedRecord(row, reason, _shown(line), None)
-    return NestedRecord(row, None, None, text)
-
-
-def _shown(text: str) -> str:
-    """A broken text as Arrow takes it: wrong bytes become the replacement character."""
-    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    for row, line, is_cut in numbered_lines(chunks, limit=MAX_RECORD_CHARACTERS, first=first_line):
+        text = line.strip(" \t\r\ufeff")
+        if not text:
+            continue
+        if reason := f"is longer than {MAX_RECORD_CHARACTERS >> 20} MB" if is_cut else why_no_record(text):
+            yield NestedRecord(row, reason, shown(line), None)
+        else:
+            yield NestedRecord(row, None, None, text)
 
 
 def _one_after_another(scanner: JsonScanner) -> Iterator[NestedRecord]:
@@ -177,7 +146,7 @@ def _elements(scanner: JsonScanner, row: int) -> Iterator[NestedRecord]:
 
 def _record(scanner: JsonScanner, row: int) -> NestedRecord:
     text, reason = scanner.take()
-    return NestedRecord(row, reason, _shown(text), None) if reason else NestedRecord(row, None, None, text)
+    return NestedRecord(row, reason, shown(text), None) if reason else NestedRecord(row, None, None, text)
 
 
 def _within(scanner: JsonScanner, path: list[str], told: str, uri: str) -> Iterator[NestedRecord]:
