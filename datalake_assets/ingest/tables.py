@@ -10,7 +10,7 @@ from datalake_assets.accounts.sessions import AccountSession
 from datalake_assets.catalog.glue import GlueTable, Switch
 from datalake_assets.catalog.manifest import Manifest, RawInput, RowCounts
 from datalake_assets.catalog.publish import publish_partitions
-from datalake_assets.catalog.schema import TableSchema
+from datalake_assets.catalog.schema import CatalogColumn, TableSchema
 from datalake_assets.catalog.upload import LocalFile, upload_versions
 from datalake_assets.catalog.versions import Version
 from datalake_assets.errors import PlatformError
@@ -85,6 +85,10 @@ class PipelineTables:
         """
         files = {each.partition: each.result.good_files for each in prepared}
         counts = {each.partition: each.counts for each in prepared}
+        if new := {column.name: column for each in prepared for column in _evolved(each)}:
+            # Before the files that have them: a reader finds every column that a partition says it has.
+            schema = self.pipeline.lake_schema
+            self.lake.ensure(replace(schema, columns=(*schema.columns, *new.values())))
         return self._publish(self.lake, self.pipeline.lake_schema, prepared, files, counts, version, failed_checks)
 
     def _publish(
@@ -113,12 +117,17 @@ class PipelineTables:
             version=version,
             inputs=tuple(RawInput(raw.key, raw.etag, raw.size, raw.version_id) for raw in source.objects),
             counts=counts,
-            columns=schema.columns,
+            columns=schema.columns if is_quarantine else (*schema.columns, *_evolved(source)),
             run_id=self._run_id,
             created_at=datetime.now(UTC),
             checks=() if is_quarantine else as_manifest_results(source.checks),
             reasons=source.reasons,
         )
+
+
+def _evolved(source: Prepared) -> tuple[CatalogColumn, ...]:
+    """Columns that the partition's files have behind the declared ones (`on_schema_change: evolve`)."""
+    return tuple(CatalogColumn(c.name, c.type.glue, c.description or "") for c in source.result.evolved)
 
 
 def _all_published(rows: int) -> RowCounts:
