@@ -27,15 +27,15 @@ def query(sql: str, *, account: str | None = None, engine: Engine = "duckdb", **
         PlatformError: the engine, the catalog or S3 failed.
     """
     if engine == "duckdb":
-        from datalake_assets.explore import duckdb_engine
+        from datalake_assets.explore.duckdb_engine import run as run_duckdb
 
-        return duckdb_engine.run(sql, account=account, **options)
+        return run_duckdb(sql, account=account, **options)
     if engine == "athena":
-        from datalake_assets.explore import athena
+        from datalake_assets.explore.athena import run as run_athena
 
-        return athena.run(sql, account=account, **options)
+        return run_athena(sql, account=account, **options)
     if engine == "redshift":
-        from datalake_assets.explore import redshift
+        from datalake_assets.explore.redshift import run as run_redshift
 
-        return redshift.run(sql, account=account, **options)
+        return run_redshift(sql, account=account, **options)
     raise ConfigurationError(f"there is no engine {engine!r}", expected=f"one of {', '.join(ENGINES)}")

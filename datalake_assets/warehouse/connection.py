@@ -36,11 +36,21 @@ UNAVAILABLE_STATES = {"57P01", "57P02", "57P03", "53300"}
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerColumn:
+    """A column of a query's rows: PostgreSQL's number of its type, and the type's modifier (-1 without)."""
+
+    name: str
+    type_oid: int
+    modifier: int
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """Rows of a query, and the number of rows that a statement touched (-1 where Redshift does not say)."""
 
     rows: list[tuple[Any, ...]]
     row_count: int
+    columns: tuple[AnswerColumn, ...] = ()
 
 
 class WarehouseConnection:
@@ -85,7 +95,7 @@ class WarehouseConnection:
             try:
                 cursor.execute(sql, tuple(parameters) or None)
                 rows = [tuple(row) for row in cursor.fetchall()] if cursor.description else []
-                return Answer(rows, cursor.rowcount)
+                return Answer(rows, cursor.rowcount, _columns(cursor))
             finally:
                 cursor.close()
 
@@ -177,6 +187,12 @@ def statement_error(error: Exception, *, where: str, sql: str) -> PlatformError:
     if state.startswith("08") or state in UNAVAILABLE_STATES:
         return Unavailable(told, where=where, todo="Run it again once the warehouse is back")
     return StatementFailed(f"{told}, in: {' '.join(sql.split())[:300]}", where=where)
+
+
+def _columns(cursor: Any) -> tuple[AnswerColumn, ...]:
+    # `description` lacks the modifier, which holds the precision and scale of a decimal.
+    found = (cursor.ps or {}).get("row_desc", ())
+    return tuple(AnswerColumn(each["label"].decode(), each["type_oid"], each["type_modifier"]) for each in found)
 
 
 def _close_socket(error: Exception) -> None:

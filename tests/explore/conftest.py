@@ -1,4 +1,4 @@
-"""Tables that are published as pipelines publish them, on a moto server of this process, and read by the account's role."""
+"""Tables that are published as pipelines publish them, on a moto server of this process."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -141,7 +141,7 @@ class PublishedLake:
 
 @pytest.fixture(scope="session")
 def published_lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PublishedLake]:
-    """The flights account's lake with weather (40 days), airlines (nested, unpartitioned) and codes (text partitions)."""
+    """The flights account's lake with weather (40 days), airlines (nested, whole) and codes (text partitions)."""
     server = ThreadedMotoServer(port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
