@@ -160,6 +160,12 @@ class PipelineSpec(MappingWords):
                     f"the warehouse takes no {nested[0]}: map it as varchar, which keeps its JSON, make it a table "
                     "of its own (`children`), or leave `warehouse` away",
                 )
+        if self.on_schema_change == "evolve":
+            yield (
+                ("on_schema_change",),
+                "the warehouse takes no new columns by itself: its COPY of Parquet goes by place and refuses files with "
+                "more columns than the table; choose rescue, name the columns, or leave `warehouse` away",
+            )
         mode = ("warehouse", "mode")
         if self.partitions and warehouse.mode != "copy":
             yield mode, "merge is for tables without partitions; a partitioned one takes copy"
