@@ -153,7 +153,7 @@ def _records(lines: "_Lines", source: Source) -> Iterator[_Record]:
             continue
         number = lines.number
         if quote and quote in text:
-            fields, bad_quote, text = _quoted(text, lines.join_next, number, source)  # noqa: PLW2901
+            fields, bad_quote, text = _quoted(text, lines.join_next, number, source)
         else:
             fields, bad_quote = text.split(delimiter), False
         undecodable = not text.isascii() and _WRONG_BYTE.search(text) is not None

@@ -6,6 +6,8 @@ mode on or off, and on engines whose regular expressions know neither look-aroun
 """
 
 from datalake_assets.column_types import TargetType
+from datalake_assets.errors import Unsupported
+from datalake_assets.mapping.columns import Column
 from datalake_assets.mapping.spark_formats import compile_format
 from datalake_assets.mapping.spark_text import literal, part, spaced
 from datalake_assets.mapping.sql import FALSE_TEXTS, TRUE_TEXTS
@@ -71,3 +73,17 @@ def _timestamp(text: str) -> str:
         f"WHEN {hour} = '24' THEN timestampadd(MINUTE, 1440 + {shift}, {local}) "
         f"WHEN {sign} = '' THEN {local} ELSE timestampadd(MINUTE, {shift}, {local}) END"
     )
+
+
+def cast_text(type_: TargetType, text: str) -> str:
+    """A text as a plain value of the type, without any words about its spelling."""
+    return cast(type_, text)
+
+
+def cast_column(column: Column, text: str) -> str:
+    """A text as the column says it is written."""
+    if column.on_conflict == "text":
+        return cast(column.value_type, text)
+    if len(column.formats) > 1 or column.time_zone or column.thousands or column.decimal != ".":
+        raise Unsupported(f"Spark does not run the words of column {column.to!r} yet")
+    return cast(column.type, text, column.formats[0] if column.formats else None)
