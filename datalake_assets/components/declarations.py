@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from datalake_assets.components.crawl_spec import CrawlSpec
 from datalake_assets.components.pipeline_spec import PipelineSpec
 from datalake_assets.components.yaml_file import Mistake, YamlFile
 from datalake_assets.errors import ConfigurationError
 
 FILE_NAMES = ("defs.yaml", "defs.yml")
 LAKE_PIPELINE = "datalake_assets.components.LakePipeline"
-_TYPES = {LAKE_PIPELINE: PipelineSpec}
+CRAWL_ASSET = "datalake_assets.components.CrawlAsset"
+_TYPES: dict[str, type[PipelineSpec] | type[CrawlSpec]] = {LAKE_PIPELINE: PipelineSpec, CRAWL_ASSET: CrawlSpec}
 _ENVELOPE = ("type", "attributes", "requirements", "template_vars_module", "post_processing")
 
 
@@ -26,22 +28,41 @@ class Declaration:
     spec: PipelineSpec
 
 
+@dataclass(frozen=True)
+class CrawlDeclaration:
+    """One declared crawl and the file it stands in."""
+
+    path: Path
+    spec: CrawlSpec
+
+
 def read_declarations(folder: Path) -> list[Declaration]:
     """Read all pipelines below a folder (or of one file), in the order of their paths.
 
     Raises:
-        ConfigurationError: one line `file:line:column: path: what is wrong` for every mistake of every file.
+        ConfigurationError: one line `file:line:column: path: what is wrong` for every mistake of every file, those of
+            crawls too.
     """
+    return [each for each in _read_all(folder) if isinstance(each, Declaration)]
+
+
+def read_crawls(folder: Path) -> list[CrawlDeclaration]:
+    """Read all crawls below a folder (or of one file); raises as `read_declarations`."""
+    return [each for each in _read_all(folder) if isinstance(each, CrawlDeclaration)]
+
+
+def _read_all(folder: Path) -> list[Declaration | CrawlDeclaration]:
     paths = [folder] if folder.is_file() else sorted(p for name in FILE_NAMES for p in folder.rglob(name))
-    found: list[Declaration] = []
+    found: list[Declaration | CrawlDeclaration] = []
     mistakes: list[Mistake] = []
     for path in paths:
         result = _read(path)
-        if isinstance(result, Declaration):
-            found.append(result)
-        else:
+        if isinstance(result, list):
             mistakes += result
-    _refuse(mistakes + _repeated_names(found))
+        else:
+            found.append(result)
+    pipelines = [each for each in found if isinstance(each, Declaration)]
+    _refuse(mistakes + _repeated_names(pipelines))
     return found
 
 
@@ -73,7 +94,7 @@ def _refuse(mistakes: Sequence[Mistake]) -> None:
         raise ConfigurationError(f"{len(mistakes)} {noun} in the declared pipelines:\n{listed}")
 
 
-def _read(path: Path) -> "Declaration | list[Mistake]":
+def _read(path: Path) -> "Declaration | CrawlDeclaration | list[Mistake]":
     parsed = YamlFile.parse(path, shown_as=_shown(path))
     if isinstance(parsed, Mistake):
         return [parsed]
@@ -85,11 +106,11 @@ def _read(path: Path) -> "Declaration | list[Mistake]":
         if key not in _ENVELOPE
     ]
     kind = parsed.data.get("type")
-    if kind not in _TYPES:
+    if not isinstance(kind, str) or kind not in _TYPES:
         return [*mistakes, parsed.mistake(("type",), f"found {kind!r}; allowed: {', '.join(_TYPES)}")]
     if not isinstance(parsed.data.get("attributes"), dict):
-        return [*mistakes, parsed.mistake(("attributes",), "this key is required and holds the pipeline's attributes")]
-    spec = parsed.validate(_TYPES[kind], ("attributes",))
+        return [*mistakes, parsed.mistake(("attributes",), "this key is required and holds the attributes")]
+    spec: PipelineSpec | CrawlSpec | list[Mistake] = parsed.validate(_TYPES[kind], ("attributes",))
     if isinstance(spec, list):
         return mistakes + spec
     if spec.name != path.parent.name:
@@ -99,7 +120,12 @@ def _read(path: Path) -> "Declaration | list[Mistake]":
                 f"found {spec.name!r} in the folder {path.parent.name!r}; a pipeline has the name of its folder",
             )
         )
-    return mistakes or Declaration(path, spec)
+    if isinstance(spec, PipelineSpec):
+        return mistakes or Declaration(path, spec)
+    if spec.classifiers and not (path.parent / spec.classifiers).is_file():
+        text = f"there is no file {spec.classifiers!r} beside the defs.yaml"
+        mistakes.append(parsed.mistake(("attributes", "classifiers"), text))
+    return mistakes or CrawlDeclaration(path, spec)
 
 
 def _repeated_names(found: Sequence[Declaration]) -> list[Mistake]:
