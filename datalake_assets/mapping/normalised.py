@@ -4,6 +4,7 @@
 what it yields is written batch by batch, so memory stays bounded whatever the size of the file.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from datalake_assets.mapping.raw_files import StagedFile
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_BINARY = {b"PAR1": "Parquet", b"ORC": "ORC", b"Obj\x01": "Avro"}
 # DuckDB reads row groups in parallel and keeps one of each thread in memory.
 ROW_GROUP_ROWS = 65_536
 ROW_GROUP_BYTES = 32 * 1024 * 1024
@@ -58,6 +60,7 @@ def normalise(file: StagedFile, source: SourceFormat, target: Path) -> Normalise
         raise EmptyObject("the object has zero bytes", where=file.uri, todo="Land it again, or delete it.")
     try:
         records = open_records(file.path, source, uri=file.uri)
+        _require_text(file, source, records.names or ())
         with _Writer(target, records.names) as writer:
             for batch in records.batches():
                 writer.add(batch)
@@ -72,6 +75,24 @@ def normalise(file: StagedFile, source: SourceFormat, target: Path) -> Normalise
             expected=f"a complete {source.format} file",
             todo="Land it again, or set source.format to what it is (`datalake crawl` tells).",
         ) from error
+
+
+def _require_text(file: StagedFile, source: SourceFormat, header: Sequence[str]) -> None:
+    """Tell binary data from a text with a strange header, so that the message names the cause."""
+    if source.format not in ("csv", "log"):
+        return
+    with file.path.open("rb") as opened:
+        start = opened.read(4)
+    found = next((f"a {name} file" for magic, name in _BINARY.items() if start.startswith(magic)), None)
+    if found is None and any("\0" in name for name in header):
+        found = "binary data or UTF-16: the header holds NUL bytes"
+    if found:
+        raise UnreadableObject(
+            f"the object is {found}",
+            where=file.uri,
+            expected=f"text in {source.encoding}",
+            todo="Set source.format or source.encoding to what it is (`datalake crawl` tells).",
+        )
 
 
 class _Writer:
