@@ -11,7 +11,7 @@ from datalake_assets import names
 from datalake_assets.column_types import TargetType
 from datalake_assets.errors import InvalidName
 from datalake_assets.formats.paths import path_parts
-from datalake_assets.mapping.columns import AnyColumn, Words, raw_name
+from datalake_assets.mapping.columns import AnyColumn, Words, raw_name, raw_paths
 
 POSITION_COLUMN = "_position"
 # Within `columns` of a child or below an exploded alias: the element itself, and its key if it comes from a map.
@@ -74,6 +74,11 @@ class Child(Words):
     @classmethod
     def _is_a_path(cls, value: str) -> str:
         return _a_path(value)
+
+    @property
+    def is_of_map(self) -> bool:
+        """Whether the elements are the members of an object, not those of an array."""
+        return any(KEY_PATH in raw_paths(column) for column in self.columns)
 
     @property
     def position_in_children(self) -> str:

@@ -39,6 +39,7 @@ def load(connection: "duckdb.DuckDBPyConnection", spec: MappingSpec, batch: Sequ
         spec,
         paths,
         _nested_source(batch, paths) if header is None else _flat_source(batch),
+        uris=[file.uri for file in batch],
         check_nul=True,
         surplus="surplus" if header is None else _extra_members(len(header), spec.source.null_values),
         raw="coalesce(raw, record)" if header is None else _flat_raw(header),

@@ -65,6 +65,7 @@ def stage(
         spec,
         batch[0].header,
         _reader(spec, batch),
+        uris=[file.uri for file in batch],
         restore=_placeholders(batch),
         count_newlines=batch[0].line_end if count_newlines else None,
         check_nul=any(file.has_nul for file in batch),

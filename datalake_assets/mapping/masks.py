@@ -1,0 +1,54 @@
+"""Personal data in a mapping: which raw texts must not be shown anywhere, and which secrets they are hashed with."""
+
+from collections.abc import Iterator
+
+from datalake_assets.formats.paths import path_parts
+from datalake_assets.mapping.columns import Column, DroppedColumn, MappedColumn
+from datalake_assets.mapping.spec import MappingSpec
+
+
+def masks(spec: MappingSpec) -> bool:
+    """Whether any column of the table or of its children is masked."""
+    return any(isinstance(column, Column) and column.mask for column in _all_columns(spec))
+
+
+def masked_paths(spec: MappingSpec) -> tuple[str, ...]:
+    """What the mapping takes from a record and must not be shown: masked columns, and what they are part of."""
+    own = [column.from_ for column in spec.mapped if isinstance(column, Column) and column.mask]
+    if spec.explode is not None:
+        # A masked path of the element hides the array.
+        element = spec.explode.as_
+        own = [spec.explode.from_ if path == element or path.startswith(f"{element}.") else path for path in own]
+    own += [
+        (level.parents[0] if level.parents else level.child).from_
+        for level in spec.levels
+        if any(isinstance(column, Column) and column.mask for column in level.child.columns)
+    ]
+    if not own:
+        return ()
+    from datalake_assets.mapping.header import wanted_paths
+
+    return tuple(path for path in wanted_paths(spec) if any(_overlap(path, masked) for masked in own))
+
+
+def salt_secrets(spec: MappingSpec) -> tuple[str, ...]:
+    """The names of the secrets that texts are hashed with, each once."""
+    found = [column.salt_secret for column in _all_columns(spec) if isinstance(column, Column) and column.salt_secret]
+    return tuple(dict.fromkeys(found))
+
+
+def _all_columns(spec: MappingSpec) -> Iterator[MappedColumn | DroppedColumn]:
+    yield from spec.columns
+    for level in spec.levels:
+        yield from level.child.columns
+
+
+def _overlap(path: str, masked: str) -> bool:
+    """Whether one of two paths leads through the other; names of a flat file that are no paths equal themselves."""
+    if path == masked:
+        return True
+    try:
+        left, right = path_parts(path), path_parts(masked)
+    except ValueError:
+        return False
+    return left[: len(right)] == right or right[: len(left)] == left

@@ -1,0 +1,13 @@
+"""Texts in SQL."""
+
+from collections.abc import Sequence
+
+
+def literal(text: str) -> str:
+    """A string literal; standard quoting is complete because DuckDB knows no escapes in it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def literals(texts: Sequence[str]) -> str:
+    """A list of string literals, for IN or a list value."""
+    return ", ".join(literal(text) for text in texts)
