@@ -9,17 +9,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from datalake_assets import names
-from datalake_assets.column_types import MAX_VARCHAR_BYTES
+from datalake_assets.column_types import MAX_VARCHAR_BYTES, TargetType
 from datalake_assets.errors import Unsupported
-from datalake_assets.mapping.columns import REDACTED, Column, ConstantColumn, ExpressionColumn, KeyColumn, MappedColumn
+from datalake_assets.mapping.columns import (
+    REDACTED,
+    Column,
+    ConstantColumn,
+    ExpressionColumn,
+    KeyColumn,
+    MappedColumn,
+    NestColumn,
+)
 from datalake_assets.mapping.header import wanted_paths
 from datalake_assets.mapping.spark_expressions import compile_expression
 from datalake_assets.mapping.spark_text import literal
-from datalake_assets.mapping.spark_values import accepted, cast_column, cast_text
+from datalake_assets.mapping.spark_values import accepted, cast
 from datalake_assets.mapping.spec import QUARANTINE_COLUMNS, MappingSpec
-from datalake_assets.mapping.sql import HOLDS_NUL, NOT_NAMED, NULL_IN_REQUIRED, VALUE_CHARACTERS_IN_REASON, reason
-
-_NOT_COMPUTED = "cannot be computed"
+from datalake_assets.mapping.sql import NOT_NAMED
+from datalake_assets.mapping.sql_columns import (
+    HOLDS_NUL,
+    NOT_COMPUTED,
+    NULL_IN_REQUIRED,
+    TOO_LONG,
+    VALUE_CHARACTERS_IN_REASON,
+)
+from datalake_assets.mapping.sql_values import Reading, reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +41,12 @@ class SparkQueries:
     """Three statements, each over the view that the one before it makes.
 
     `checked` reads `records` and becomes the view `checked`; `good` and `quarantine` read that one and have the columns
-    of the lake table and of its quarantine, in their order. `raw_columns` are the raw names or paths of c0 ….
+    of the lake table and of its quarantine, in their order. `raw_columns` are the raw names or paths of c0 …, behind
+    them `keys` are the names of the parts of the object's key that are read.
     """
 
     raw_columns: tuple[str, ...]
+    keys: tuple[str, ...]
     checked: str
     good: str
     quarantine: str
@@ -43,8 +59,8 @@ def compile_spark(spec: MappingSpec) -> SparkQueries:
         Unsupported: a word that Spark cannot do as DuckDB does it; the message names it.
     """
     _require_known_words(spec)
-    paths = wanted_paths(spec)
-    compiler = _Compiler(spec, paths)
+    paths, keys = wanted_paths(spec), wanted_keys(spec)
+    compiler = _Compiler(spec, paths, keys)
     columns = [
         *compiler.output,
         f"{compiler.rescued} AS {_name(names.RESCUED_COLUMN)}",
@@ -54,7 +70,12 @@ def compile_spark(spec: MappingSpec) -> SparkQueries:
     good = f"SELECT {_listed(columns)}\nFROM checked\nWHERE reason IS NULL AND size(failures) = 0"
     if spec.deduplicate is not None:
         good = _deduplicated(good, spec)
-    return SparkQueries(tuple(paths), compiler.checked(), good, _quarantine())
+    return SparkQueries(tuple(paths), tuple(keys), compiler.checked(), good, _quarantine())
+
+
+def wanted_keys(spec: MappingSpec) -> list[str]:
+    """The names before `=` in the object's key that columns are made of."""
+    return list(dict.fromkeys(column.from_key for column in spec.mapped if isinstance(column, KeyColumn)))
 
 
 def _require_known_words(spec: MappingSpec) -> None:
@@ -67,7 +88,10 @@ def _require_known_words(spec: MappingSpec) -> None:
         )
         if is_there
     ]
-    words += [f"type {column.type} of {column.to}" for column in spec.mapped if column.type.is_nested]
+    words += [f"type {column.type} of {column.to}" for column in spec.mapped if not _is_plain(column)]
+    words += [
+        f"salt_secret of {column.to}" for column in spec.columns if isinstance(column, Column) and column.salt_secret
+    ]
     if words:
         raise Unsupported(
             f"Spark does not run {', '.join(words)} of a mapping",
@@ -76,125 +100,149 @@ def _require_known_words(spec: MappingSpec) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Cell:
-    """One column on its way: the text it comes from, how it is cast, what is wrong with it, and what it becomes."""
-
-    column: MappedColumn
-    number: int
-
-    @property
-    def text(self) -> str:
-        return f"x{self.number}"
-
-    @property
-    def cast(self) -> str:
-        return f"v{self.number}"
-
-    @property
-    def value(self) -> str:
-        return f"t{self.number}"
+def _is_plain(column: MappedColumn) -> bool:
+    """Whether the column, or each field of a struct made of raw columns, is of a plain type."""
+    if isinstance(column, NestColumn):
+        return not any(part.is_nested for _, part in column.type.parts)
+    return not column.type.is_nested
 
 
 class _Compiler:
-    """The steps of a mapping, each a SELECT over the one before: texts, casts, values, expressions, failures."""
+    """The steps of a mapping, each a SELECT over the one before: texts, casts, values, uses, and failures at the end.
 
-    def __init__(self, spec: MappingSpec, paths: Sequence[str]) -> None:
+    What a value goes through is called x… (its text), v… (cast), t… (accepted), s… (a text split off).
+    """
+
+    def __init__(self, spec: MappingSpec, paths: Sequence[str], keys: Sequence[str]) -> None:
         self._spec = spec
         self._place = {path: f"c{number}" for number, path in enumerate(paths)}
-        self._cells = [_Cell(column, number) for number, column in enumerate(spec.mapped)]
-        self._computed = [cell for cell in self._cells if isinstance(cell.column, ExpressionColumn)]
-        self._read = [cell for cell in self._cells if cell not in self._computed]
-        keeps = spec.on_schema_change not in ("discard_row", "discard_value")
-        self.rescued = "concat('{', surplus, '}')" if keeps else "CAST(NULL AS STRING)"
-
-    @property
-    def output(self) -> list[str]:
-        found = []
-        for cell in self._cells:
-            found.append(f"{cell.value} AS {_name(cell.column.to)}")
-            for name, _ in cell.column.output[1:]:
-                found.append(f"CASE WHEN {cell.value} IS NULL THEN {cell.text} END AS {_name(name)}")
-        return found
+        self._key = {key: f"c{number}" for number, key in enumerate(keys, start=len(paths))}
+        self._steps: list[tuple[str, list[str]]] = [(name, []) for name in ("texts", "casts", "accepted", "used")]
+        self._failures: list[str] = []
+        self.output: list[str] = []
+        known: dict[str, tuple[str, TargetType]] = {}
+        for number, column in enumerate(spec.mapped):
+            self._compile(column, str(number), known)
+            for (name, type_), value in zip(column.output, (f"t{number}", f"s{number}"), strict=False):
+                self.output.append(f"{value} AS {_name(name)}")
+                known[name] = (value, type_)
+        surplus = "concat('{', surplus, '}')"
+        self.rescued = surplus
+        if spec.on_schema_change == "discard_row":
+            self._fail("surplus IS NOT NULL", names.RESCUED_COLUMN, NOT_NAMED, surplus)
+        elif spec.on_schema_change == "discard_value":
+            self.rescued = "CAST(NULL AS STRING)"
+        else:
+            self._fail(f"octet_length({surplus}) > {MAX_VARCHAR_BYTES}", names.RESCUED_COLUMN, TOO_LONG, surplus)
 
     def checked(self) -> str:
-        steps = [
-            ("texts", [f"{self._text(cell.column)} AS {cell.text}" for cell in self._read]),
-            ("casts", [f"{self._cast(cell)} AS {cell.cast}" for cell in self._read]),
-            ("typed", [f"{self._accepted(cell)} AS {cell.value}" for cell in self._read]),
-        ]
-        for cell in self._computed:
-            # Each expression may read the one before it.
-            known = {each.column.to: (each.value, each.column.output[0][1]) for each in self._cells[: cell.number]}
-            expression = compile_expression(cell.column.expression, known)  # type: ignore[union-attr]
-            steps += [
-                (
-                    f"computed_{cell.number}",
-                    [f"{expression.sql} AS {cell.text}", f"{expression.fails} AS f{cell.number}"],
-                ),
-                (f"cast_{cell.number}", [f"{cast_text(cell.column.type, cell.text)} AS {cell.cast}"]),
-                (f"typed_{cell.number}", [f"{self._accepted(cell)} AS {cell.value}"]),
-            ]
+        """The statement that ends with the array `failures`, empty for a good row."""
+        steps = [(name, columns) for name, columns in self._steps if columns]
         tables = ["records", *(name for name, _ in steps)]
         written = ",\n".join(
             f"{name} AS (\n    SELECT *,\n        " + ",\n        ".join(columns) + f"\n    FROM {before}\n)"
             for (name, columns), before in zip(steps, tables, strict=False)
-            if columns
         )
+        failures = ",\n        ".join(self._failures)
         return (
-            f"WITH {written}\n"
-            f"SELECT *, filter(array(\n        {_separated(self._failures())}\n    ), failure -> failure IS NOT NULL) "
-            f"AS failures\nFROM {tables[-1]}"
+            f"WITH {written}\nSELECT *, filter(array(\n        {failures}\n"
+            f"    ), failure -> failure IS NOT NULL) AS failures\nFROM {tables[-1]}"
         )
 
-    def _text(self, column: MappedColumn) -> str:
-        if isinstance(column, ConstantColumn):
-            return literal(column.text)
-        if isinstance(column, KeyColumn):
-            return _from_key(column.from_key)
-        assert isinstance(column, Column)
-        raw = self._place[column.from_]
-        nulls = dict.fromkeys([*self._spec.source.null_values, *column.null_values])
-        if nulls:
-            raw = f"CASE WHEN {raw} IN ({', '.join(map(literal, nulls))}) THEN NULL ELSE {raw} END"
-        if column.mask == "redact":
-            return f"CASE WHEN {raw} IS NOT NULL THEN {literal(REDACTED)} END"
+    def _add(self, step: int, expression: str, name: str) -> str:
+        self._steps[step][1].append(f"{expression} AS {name}")
+        return name
+
+    def _fail(self, condition: str, column: str, why: str, shown: str) -> None:
+        self._failures.append(_failure(condition, column, why, shown))
+
+    def _compile(self, column: MappedColumn, number: str, known: dict[str, tuple[str, TargetType]]) -> None:
+        if isinstance(column, Column):
+            self._raw(column, number)
+        elif isinstance(column, NestColumn):
+            self._nest(column, number)
+        elif isinstance(column, ExpressionColumn):
+            self._expression(column, number, known)
+        else:
+            text = literal(column.text) if isinstance(column, ConstantColumn) else self._key[column.from_key]
+            text = self._add(0, text, f"x{number}")
+            self._require(column, text)
+            self._conflict(Reading(column.type), text, number, column.to)
+
+    def _raw(self, column: Column, number: str) -> None:
+        text = self._text(column.from_)
+        if column.null_values:
+            text = _null_if(text, column.null_values)
         if column.mask == "hash":
-            return f"sha2({raw}, 256)"
-        return raw
+            text = f"sha2({text}, 256)"
+        elif column.mask == "redact":
+            text = f"CASE WHEN {text} IS NOT NULL THEN {literal(REDACTED)} END"
+        text = self._add(0, text, f"x{number}")
+        self._require(column, text)
+        shown = literal(REDACTED) if column.mask else text
+        fails = column.on_conflict not in ("split", "null")
+        self._conflict(Reading.of(column), text, number, column.to, shown=shown, fails=fails)
+        if column.on_conflict == "split":
+            split = self._add(3, f"CASE WHEN {text} IS NOT NULL AND t{number} IS NULL THEN {text} END", f"s{number}")
+            self._fail(f"octet_length({split}) > {MAX_VARCHAR_BYTES}", column.to, TOO_LONG, split)
+            self._check_nul(column.to, split)
 
-    def _cast(self, cell: _Cell) -> str:
-        if isinstance(cell.column, Column):
-            return cast_column(cell.column, cell.text)
-        return cast_text(cell.column.type, cell.text)
+    def _nest(self, column: NestColumn, number: str) -> None:
+        texts = []
+        for at, (name, type_) in enumerate(column.type.parts):
+            texts.append(self._add(0, self._text(column.nest[name]), f"x{number}_{at}"))
+            self._conflict(Reading(type_), texts[-1], f"{number}_{at}", f"{column.to}.{name}")
+        fields = ", ".join(f"{literal(name)}, t{number}_{at}" for at, (name, _) in enumerate(column.type.parts))
+        some = f"coalesce({', '.join(texts)})"
+        self._add(3, f"CASE WHEN {some} IS NOT NULL THEN named_struct({fields}) END", f"t{number}")
+        self._require(column, some)
 
-    def _accepted(self, cell: _Cell) -> str:
-        return accepted(cell.column.output[0][1], cell.cast)
+    def _expression(self, column: ExpressionColumn, number: str, known: dict[str, tuple[str, TargetType]]) -> None:
+        expression = compile_expression(column.expression, known)
+        # Steps of its own: it may read the expression before it.
+        first = len(self._steps)
+        self._steps += [(f"{step}_{number}", []) for step in ("computed", "cast", "accepted")]
+        text = self._add(first, expression.sql, f"x{number}")
+        fails = self._add(first, expression.fails, f"y{number}")
+        self._fail(fails, column.to, NOT_COMPUTED, "CAST(NULL AS STRING)")
+        if column.required:
+            self._fail(f"NOT {fails} AND {text} IS NULL", column.to, NULL_IN_REQUIRED, text)
+        self._conflict(Reading(column.type), text, number, column.to, first=first)
 
-    def _failures(self) -> list[str]:
-        found = []
-        for cell in self._cells:
-            column = cell.column
-            is_computed = isinstance(column, ExpressionColumn)
-            if is_computed:
-                found.append(_failure(f"f{cell.number}", column.to, _NOT_COMPUTED, "CAST(NULL AS STRING)"))
-            if column.required:
-                also = f" AND NOT f{cell.number}" if is_computed else ""
-                found.append(_failure(f"{cell.text} IS NULL{also}", column.to, NULL_IN_REQUIRED, cell.text))
-            conflict = f"{cell.text} IS NOT NULL AND {cell.value} IS NULL"
-            resolution = column.on_conflict if isinstance(column, Column) else "quarantine"
-            if resolution in ("quarantine", "text"):
-                found.append(_failure(conflict, column.to, reason(column), cell.text))  # type: ignore[arg-type]
-            if column.output[0][1].kind == "varchar":
-                found.append(_failure(f"contains({cell.value}, chr(0))", column.to, HOLDS_NUL, cell.text))
-        surplus = "concat('{', surplus, '}')"
-        if self._spec.on_schema_change == "discard_row":
-            found.append(_failure("surplus IS NOT NULL", names.RESCUED_COLUMN, NOT_NAMED, surplus))
-        elif self._spec.on_schema_change != "discard_value":
-            too_long = f"is longer than {MAX_VARCHAR_BYTES} bytes"
-            condition = f"octet_length({surplus}) > {MAX_VARCHAR_BYTES}"
-            found.append(_failure(condition, names.RESCUED_COLUMN, too_long, surplus))
-        return found
+    def _text(self, path: str) -> str:
+        return _null_if(self._place[path], self._spec.source.null_values)
+
+    def _require(self, column: MappedColumn, text: str) -> None:
+        if column.required:
+            self._fail(f"{text} IS NULL", column.to, NULL_IN_REQUIRED, text)
+
+    def _conflict(
+        self,
+        reading: Reading,
+        text: str,
+        suffix: str,
+        target: str,
+        *,
+        shown: str | None = None,
+        fails: bool = True,
+        first: int = 0,
+    ) -> None:
+        """Make `t…` of a text, and tell when it is no value of the type."""
+        value = self._add(first + 1, cast(reading, text), f"v{suffix}")
+        value = self._add(first + 2, accepted(reading.type, value), f"t{suffix}")
+        if reading.type.kind == "varchar":
+            self._check_nul(target, value)
+        if fails:
+            self._fail(f"{text} IS NOT NULL AND {value} IS NULL", target, reason(reading), shown or text)
+
+    def _check_nul(self, target: str, value: str) -> None:
+        self._fail(f"contains({value}, chr(0))", target, HOLDS_NUL, value)
+
+
+def _null_if(text: str, null_values: Sequence[str]) -> str:
+    if not null_values:
+        return text
+    return f"CASE WHEN {text} IN ({', '.join(map(literal, dict.fromkeys(null_values)))}) THEN NULL ELSE {text} END"
 
 
 def _failure(condition: str, column: str, why: str, text: str) -> str:
@@ -202,10 +250,6 @@ def _failure(condition: str, column: str, why: str, text: str) -> str:
     quoted = f"coalesce(concat(' \\'', {shown}, '\\''), '')"
     sentence = f"concat({literal(column)}, {quoted}, {literal(' ' + why)})"
     return f"CASE WHEN {condition} THEN named_struct('column', {literal(column)}, 'sentence', {sentence}) END"
-
-
-def _from_key(name: str) -> str:
-    raise Unsupported(f"Spark does not read {name}= from keys yet")
 
 
 def _quarantine() -> str:
@@ -241,7 +285,3 @@ def _name(text: str) -> str:
 
 def _listed(columns: Sequence[str]) -> str:
     return ",\n    ".join(columns)
-
-
-def _separated(failures: Sequence[str]) -> str:
-    return ",\n        ".join(failures)

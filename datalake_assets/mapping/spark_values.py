@@ -5,31 +5,29 @@ expression first and put together in the one spelling that Spark reads like Duck
 mode on or off, and on engines whose regular expressions know neither look-around nor possessive repetition.
 """
 
+import re
+
 from datalake_assets.column_types import TargetType
-from datalake_assets.errors import Unsupported
-from datalake_assets.mapping.columns import Column
+from datalake_assets.mapping.columns import NUMBERS
 from datalake_assets.mapping.spark_formats import compile_format
 from datalake_assets.mapping.spark_text import literal, part, spaced
-from datalake_assets.mapping.sql import FALSE_TEXTS, TRUE_TEXTS
+from datalake_assets.mapping.sql_values import FALSE_TEXTS, TRUE_TEXTS, Reading
 
-_INTEGER = spaced(r"([+-]?[0-9]+)(?:\.0*)?")
-_NUMBER = spaced(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)")
 _DATE = spaced("([0-9]{4}-[0-9]{2}-[0-9]{2})")
-# Day, hour and minute, seconds with what follows them, sign and digits of the offset.
+# Day, hour and minute, seconds with what follows them, Z or an offset, its sign and digits.
 _TIMESTAMP = spaced(
     "([0-9]{4}-[0-9]{2}-[0-9]{2})"
     r"(?:[ T]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9}))?)?"
-    "(?:Z|([+-])([0-9]{2})(?::?([0-9]{2}))?)?)?"
+    "(Z|([+-])([0-9]{2})(?::?([0-9]{2}))?)?)?"
 )
+_EPOCH = spaced(r"([+-]?)([0-9]{1,15})(?:\.([0-9]{0,12}))?")
 
 
-def cast(type_: TargetType, text: str, format_: str | None = None) -> str:
-    """The Spark SQL expression `text` as a value of the type, NULL where it is none; `accepted` has the last word."""
-    kind = type_.kind
-    if kind in ("smallint", "int", "bigint"):
-        return f"try_cast({part(text, _INTEGER, 1)} AS {type_.spark})"
-    if kind in ("decimal", "real", "double"):
-        return f"try_cast({part(text, _NUMBER, 1)} AS {type_.spark})"
+def cast(reading: Reading, text: str) -> str:
+    """The Spark SQL expression `text` as the type, NULL where it is no such value; `accepted` has the last word."""
+    kind = reading.type.kind
+    if kind in NUMBERS:
+        return _number(reading, text)
     if kind == "boolean":
         words = " ".join(
             f"WHEN {literal(word)} THEN {truth}"
@@ -38,13 +36,9 @@ def cast(type_: TargetType, text: str, format_: str | None = None) -> str:
         )
         return f"CASE lower(trim({text})) {words} END"
     if kind == "varchar":
-        return f"CASE WHEN octet_length({text}) <= {type_.max_bytes} THEN {text} END"
-    if format_ is not None:
-        moment = compile_format(format_, text)
-        return moment if kind == "timestamp" else f"CAST({moment} AS DATE)"
-    if kind == "date":
-        return f"try_cast({part(text, _DATE, 1)} AS DATE)"
-    return _timestamp(text)
+        return f"CASE WHEN octet_length({text}) <= {reading.type.max_bytes} THEN {text} END"
+    ways = [_by_format(reading, each, text) for each in reading.formats or ("iso",)]
+    return ways[0] if len(ways) == 1 else f"coalesce({', '.join(ways)})"
 
 
 def accepted(type_: TargetType, value: str) -> str:
@@ -56,34 +50,71 @@ def accepted(type_: TargetType, value: str) -> str:
     return value
 
 
-def _timestamp(text: str) -> str:
-    day, hour, minute, second, fraction, sign, hours, minutes = (part(text, _TIMESTAMP, group) for group in range(1, 9))
+def _number(reading: Reading, text: str) -> str:
+    point = re.escape(reading.decimal)
+    digits = "[0-9]+"
+    if reading.thousands is not None:
+        digits = f"(?:[0-9]+|[0-9]{{1,3}}(?:{re.escape(reading.thousands)}[0-9]{{3}})+)"
+    if reading.type.kind in ("smallint", "int", "bigint"):
+        pattern = spaced(f"([+-]?{digits})(?:{point}0*)?")
+    else:
+        pattern = spaced(f"([+-]?(?:{digits}(?:{point}[0-9]*)?|{point}[0-9]+)(?:[eE][+-]?[0-9]+)?)")
+    plain = part(text, pattern, 1)
+    if reading.thousands is not None:
+        plain = f"replace({plain}, {literal(reading.thousands)}, '')"
+    if reading.decimal != ".":
+        plain = f"replace({plain}, {literal(reading.decimal)}, '.')"
+    return f"try_cast({plain} AS {reading.type.spark})"
+
+
+def _by_format(reading: Reading, format_: str, text: str) -> str:
+    is_date = reading.type.kind == "date"
+    if format_ == "iso":
+        return f"try_cast({part(text, _DATE, 1)} AS DATE)" if is_date else _timestamp(text, reading.time_zone)
+    if format_ in ("epoch_s", "epoch_ms"):
+        moment = _epoch(text, places=6 if format_ == "epoch_s" else 3)
+    else:
+        moment = compile_format(format_, text)
+        if reading.time_zone and "%z" not in format_.replace("%%", ""):
+            moment = _from_zone(moment, reading.time_zone)
+    return f"CAST({moment} AS DATE)" if is_date else moment
+
+
+def _timestamp(text: str, zone: str | None) -> str:
+    day, hour, minute, second, fraction, utc, sign, hours, minutes = (
+        part(text, _TIMESTAMP, group) for group in range(1, 10)
+    )
     clock = (
         f"concat(' ', CASE {hour} WHEN '' THEN '00' WHEN '24' THEN '00' ELSE {hour} END, "
         f"':', lpad({minute}, 2, '0'), ':', lpad({second}, 2, '0'), '.', rpad(left({fraction}, 6), 6, '0'))"
     )
-    local = f"try_cast(concat({day}, {clock}) AS TIMESTAMP_NTZ)"
-    offset = f"(CAST({hours} AS INT) * 60 + CAST(concat('0', {minutes}) AS INT))"
+    read = f"try_cast(concat({day}, {clock}) AS TIMESTAMP_NTZ)"
     # An hour of 24 is the end of the day, and nothing but that.
-    midnight = f"{local} = try_cast(concat({day}, ' 00:00:00') AS TIMESTAMP_NTZ)"
-    shift = f"CASE {sign} WHEN '-' THEN {offset} WHEN '+' THEN -{offset} ELSE 0 END"
+    midnight = f"try_cast(concat({day}, ' 00:00:00') AS TIMESTAMP_NTZ)"
+    local = f"CASE WHEN {hour} <> '24' THEN {read} WHEN {read} = {midnight} THEN timestampadd(MINUTE, 1440, {read}) END"
+    offset = f"(CAST({hours} AS INT) * 60 + CAST(concat('0', {minutes}) AS INT))"
+    shifted = f"timestampadd(MINUTE, CASE {sign} WHEN '-' THEN {offset} ELSE -{offset} END, {local})"
+    unzoned = f"WHEN {utc} = '' THEN {_from_zone(local, zone)} " if zone else ""
     return (
         f"CASE WHEN NOT {text} RLIKE {literal(_TIMESTAMP)} THEN NULL "
-        f"WHEN {hour} = '24' AND NOT {midnight} THEN NULL "
-        f"WHEN {hour} = '24' THEN timestampadd(MINUTE, 1440 + {shift}, {local}) "
-        f"WHEN {sign} = '' THEN {local} ELSE timestampadd(MINUTE, {shift}, {local}) END"
+        f"WHEN {sign} <> '' THEN {shifted} {unzoned}ELSE {local} END"
     )
 
 
-def cast_text(type_: TargetType, text: str) -> str:
-    """A text as a plain value of the type, without any words about its spelling."""
-    return cast(type_, text)
+def _from_zone(local: str, zone: str) -> str:
+    """A local time in UTC: the earlier of two when the clocks are set back, NULL when they skip it."""
+    # The session's zone is UTC, so that a time with a zone and one without are the same.
+    moment = f"CAST({local} AS TIMESTAMP)"
+    utc = f"to_utc_timestamp({moment}, {literal(zone)})"
+    return f"CASE WHEN from_utc_timestamp({utc}, {literal(zone)}) = {moment} THEN CAST({utc} AS TIMESTAMP_NTZ) END"
 
 
-def cast_column(column: Column, text: str) -> str:
-    """A text as the column says it is written."""
-    if column.on_conflict == "text":
-        return cast(column.value_type, text)
-    if len(column.formats) > 1 or column.time_zone or column.thousands or column.decimal != ".":
-        raise Unsupported(f"Spark does not run the words of column {column.to!r} yet")
-    return cast(column.type, text, column.formats[0] if column.formats else None)
+def _epoch(text: str, *, places: int) -> str:
+    """Seconds or milliseconds since 1970; digits beyond microseconds are cut."""
+    sign, whole, fraction = (part(text, _EPOCH, group) for group in (1, 2, 3))
+    digits = f"concat({sign}, {whole}, rpad(left({fraction}, {places}), {places}, '0'))"
+    microseconds = f"CAST({digits} AS DECIMAL(38,0))"
+    return (
+        f"CASE WHEN {text} RLIKE {literal(_EPOCH)} AND abs({microseconds}) < 377705116800000000 "
+        f"THEN CAST(timestamp_micros(CAST({microseconds} AS BIGINT)) AS TIMESTAMP_NTZ) END"
+    )
