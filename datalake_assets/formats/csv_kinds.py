@@ -106,7 +106,8 @@ class Column:
             return "empty"
         kinds = {kind: count for kind, count in self.kinds.items() if kind not in ("empty", "null")}
         kind = max(sorted(kinds), key=lambda name: kinds[name])
-        if kinds[kind] >= 0.9 * self.filled:
+        # One odd cell is no reason to doubt a short column either.
+        if kinds[kind] >= min(0.9 * self.filled, max(self.filled - 1, 0.8 * self.filled)):
             return kind
         if sum(kinds.get(name, 0) for name in NUMERIC) >= 0.9 * self.filled:
             return "decimal"

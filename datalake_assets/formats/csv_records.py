@@ -5,7 +5,7 @@ what `csv_normal.py` writes out again.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -67,13 +67,20 @@ def open_table(path: Path, source: SourceFormat, *, uri: str) -> Table:
 
     Raises: as `open_csv`.
     """
-    chunks = text_chunks(path, source, uri, errors="surrogateescape")
+    table = table_of(text_chunks(path, source, uri, errors="surrogateescape"), source, uri=uri)
+    if table is None:
+        raise _nothing(path, source, uri)
+    return table
+
+
+def table_of(chunks: Iterable[str], source: SourceFormat, *, uri: str) -> Table | None:
+    """The table in a text; None if it holds nothing but blank lines."""
     dialect = Dialect.of(source)
     blocks = line_blocks(chunks, skip=source.skip_rows, skip_footer=source.skip_footer)
     blocks = _without_blank_beginning(blocks)
     first = next(blocks, None)
     if first is None:
-        raise _nothing(path, source, uri)
+        return None
     probed = list(islice((line for line in first.lines if not is_blank(line)), PROBED_LINES + source.header))
     width = usual_width(probed[source.header :] or probed, dialect)
     # A header of several lines, quotes and all, is read by the same rules as the rows.
@@ -93,7 +100,8 @@ def open_table(path: Path, source: SourceFormat, *, uri: str) -> Table:
     sample = RowReader(iter([LineBlock(1, probed[source.header :])]), dialect, width=width).blocks()
     full = [row for block in sample for row in block.rows if len(row) == width]
     ends_with_delimiter = bool(full) and all(not row[-1] for row in full)
-    if ends_with_delimiter and width == len(names) and width > 1 and not names[-1]:
+    # A last name that is empty, over no values, comes from a delimiter at the end of the header.
+    if width > 1 and not names[-1] and (width == len(names) - 1 or (width == len(names) and ends_with_delimiter)):
         names = names[:-1]
     ends_with_delimiter = ends_with_delimiter and width == len(names) + 1
     stream: Iterator[RowBlock] = chain([rest] if rest.rows else [], rows)
@@ -127,10 +135,7 @@ def _header(rows: Iterator[RowBlock], count: int) -> tuple[list[list[str]], RowB
         missing = count - len(header)
         header += block.rows[:missing]
         if len(block.rows) > missing or len(header) == count:
-            rest = RowBlock(block.numbers[missing:], block.rows[missing:])
-            rest.raws = {index - missing: raw for index, raw in block.raws.items() if index >= missing}
-            rest.problems = {index - missing: why for index, why in block.problems.items() if index >= missing}
-            return header, rest
+            return header, block.part(missing, len(block.rows))
     return header, RowBlock()
 
 

@@ -36,13 +36,34 @@ class RowBlock:
     """Records in the order of the file.
 
     `numbers` are the physical lines on which they begin. `raws` holds the text of those that have not `width` fields
-    or a problem, by their index; `problems` why a record could not be taken apart, as the end of a sentence.
+    or a problem, by their index; `problems` why a record could not be taken apart, as the end of a sentence. `gaps`
+    are the indexes of records with a blank line before them.
     """
 
     numbers: list[int] = field(default_factory=list)
     rows: list[list[str]] = field(default_factory=list)
     raws: dict[int, str] = field(default_factory=dict)
     problems: dict[int, str] = field(default_factory=dict)
+    gaps: set[int] = field(default_factory=set)
+
+    def part(self, start: int, stop: int) -> "RowBlock":
+        """The records from `start` up to `stop`."""
+        return RowBlock(
+            self.numbers[start:stop],
+            self.rows[start:stop],
+            {index - start: raw for index, raw in self.raws.items() if start <= index < stop},
+            {index - start: why for index, why in self.problems.items() if start <= index < stop},
+            {index - start for index in self.gaps if start <= index < stop},
+        )
+
+    def extend(self, other: "RowBlock") -> None:
+        """Append the records of another block."""
+        size = len(self.rows)
+        self.numbers += other.numbers
+        self.rows += other.rows
+        self.raws |= {index + size: raw for index, raw in other.raws.items()}
+        self.problems |= {index + size: why for index, why in other.problems.items()}
+        self.gaps |= {index + size for index in other.gaps}
 
     def add(self, number: int, values: list[str], raw: str | None = None, problem: str | None = None) -> None:
         if raw is not None:
@@ -77,6 +98,8 @@ class RowReader:
     def __init__(self, blocks: Iterable[LineBlock], dialect: Dialect, *, width: int) -> None:
         self.dialect = dialect
         self.width = width
+        self.strays = 0  # records so far whose quotes did not keep the rules
+        self._is_after_gap = False
         self._blocks = iter(blocks)
         self._lines: list[str] = []
         self._first = 1  # number of the first of `_lines`
@@ -94,7 +117,11 @@ class RowReader:
                 position = self._read_block(position, block)
                 if position < len(self._lines):
                     position = self._read_record(position, block)
+                if self._is_after_gap:
+                    block.gaps.add(0)
+                self._is_after_gap = len(block.rows) in block.gaps
                 if block.rows:
+                    block.gaps.discard(len(block.rows))
                     yield block
             self._forget(position)
 
@@ -149,6 +176,8 @@ class RowReader:
                         out.rows.append(values)
                     else:
                         out.add(first + index, values, line)
+                else:
+                    out.gaps.add(len(out.rows))
             return position + len(lines)
         delimiter, quote = dialect.delimiter, dialect.quote
         if len(delimiter) > 1 or delimiter + " " + quote in text or "\n " in text or text.startswith(" "):
@@ -174,10 +203,12 @@ class RowReader:
                     out.rows.append(values)
                 elif values:
                     raw = "\n".join(lines[done : reader.line_num])
-                    if width and quote in raw:
-                        # Quotes out of place can keep the rules too; the other way knows the usual width.
+                    if width and quote in raw and "\n" in raw:
+                        # A quote out of place can swallow lines by the rules; the other way knows the usual width.
                         return position + done
                     out.add(first + done, values, raw.removesuffix("\r"))
+                else:
+                    out.gaps.add(len(out.rows))
                 done = reader.line_num
         except csv.Error:
             pass
@@ -194,6 +225,7 @@ class RowReader:
             return position + 1
         line = line.removesuffix("\r")
         if not line:
+            out.gaps.add(len(out.rows))
             return position + 1
         if ("\r" in line or "\n" in line) and self._read_other_ends(line, number, out):
             return position + 1
@@ -208,8 +240,9 @@ class RowReader:
                 if len(found.values) == self.width or not self.width or not self._fits_alone(line):
                     self._emit(number, found, position, end, out)
                     return end
-        stray = self._stray(line) if self.dialect.quote in line else None
-        if stray is not None and (outcome != "whole" or stray[0] <= 4):
+        self.strays += outcome != "whole"
+        stray = self._stray(line) if outcome != "whole" else None
+        if stray is not None:
             self._emit(number, stray[1], position, position + 1, out)
             return position + 1
         if outcome == "bad":

@@ -1,0 +1,271 @@
+"""Where the table of a delimited text begins, and what its columns are called.
+
+Rows of data are told from others by what stands in the columns of most rows: a column of numbers, dates or codes is an
+anchor, and a row that fits the anchors is data. The row of names above the longest run of data is the header; what is
+above that is preamble. In a table of nothing but texts the first full row is taken for the header.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from datalake_assets.formats.csv_fields import Dialect, split_strictly
+from datalake_assets.formats.csv_kinds import TYPED, Column, columns_of, kind_of
+from datalake_assets.formats.csv_repair import OTHER_DELIMITERS
+from datalake_assets.formats.csv_rows import RowBlock
+
+SEARCHED_ROWS = 60  # a table begins within them
+PROFILED_ROWS = 500
+MAX_HEADER_ROWS = 5
+MAX_NAME_CHARACTERS = 200
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where things are: lines to skip, rows of the header, the index of the first row of data.
+
+    `names` are set when the file's header cannot be used as it is (another width or delimiter than the rows have).
+    """
+
+    skip_rows: int
+    header: int
+    first: int
+    certainty: float
+    reason: str
+    names: tuple[str, ...] = ()
+
+
+def find_layout(block: RowBlock, width: int, dialect: Dialect) -> Layout:
+    """Find the header of the rows of a text; `width` is how many fields most of them have."""
+    rows = block.rows
+    whole = [row for row in rows if len(row) == width and any(row)]
+    columns = columns_of(whole[len(whole) // 4 : len(whole) - len(whole) // 8][:PROFILED_ROWS] or whole[-1:], width)
+    if len(whole) == 1:
+        return _of_one_row(block, width)
+    table = _Rows(rows, columns, width)
+    start = table.first_data()
+    if start is None:
+        return _of_texts(block, table, width)
+    header = _header_above(block, table, start)
+    if header is not None:
+        return header
+    replaced = _mended_names(block, start, width, dialect, columns)
+    if replaced is not None:
+        names, why = replaced
+        return Layout(block.numbers[start] - 1, 0, start, 0.7, why, names)
+    skip = block.numbers[start] - 1 if start else 0
+    certainty = 0.5 + 0.5 * table.fit(rows[start])
+    return Layout(skip, 0, start, certainty, "the first row is data like the others, so the names are generated")
+
+
+class _Rows:
+    """Rows compared with what the columns usually hold."""
+
+    def __init__(self, rows: Sequence[Sequence[str]], columns: Sequence[Column], width: int) -> None:
+        self.rows = rows
+        self.columns = columns
+        self.width = width
+        self.anchors = [
+            index
+            for index, column in enumerate(columns)
+            if column.filled and (column.main in TYPED or (column.shape is not None and column.main != "word"))
+        ]
+
+    def fit(self, row: Sequence[str]) -> float:
+        """The share of the anchors with a value that a row fits; 0 if it has none."""
+        held = [index for index in self.anchors if index < len(row) and row[index].strip()]
+        return sum(self.columns[index].fits(row[index]) for index in held) / len(held) if held else 0.0
+
+    def is_data(self, row: Sequence[str]) -> bool:
+        if self.has_years(row):
+            return False
+        if len(row) == self.width:
+            return self.fit(row) > 0.5
+        # What is left of a delimiter too many or too few is where it should be.
+        held = [index for index in self.anchors if index < len(row) and row[index].strip()][:3]
+        fitting = [index for index in held if self.columns[index].fits(row[index])]
+        return len(row) > 1 and len(fitting) >= min(2, len(self.anchors)) and fitting[:2] == held[:2]
+
+    def is_names(self, row: Sequence[str]) -> bool:
+        """Whether a row may be (a part of) a header: nothing in it fits a column that holds something recognisable."""
+        cells = [(index, cell) for index, cell in enumerate(row) if cell.strip()]
+        if len(cells) < min(2, self.width) or any(len(cell) > MAX_NAME_CHARACTERS for _, cell in cells):
+            return False
+        if self.has_years(row):
+            return True
+        held = [index for index, _ in cells if index in self.anchors]
+        if held and self.fit(row) > 0.34:
+            return False
+        typed = [index for index, cell in cells if kind_of(cell) in TYPED and index not in self.anchors]
+        return len(typed) * 3 <= len(cells)
+
+    def has_years(self, row: Sequence[str]) -> bool:
+        """Whether the numbers of a row are years in order, over columns that hold other numbers."""
+        numbers = [(index, cell.strip()) for index, cell in enumerate(row) if kind_of(cell) == "integer"]
+        if len(numbers) < 2 or not all(len(text) == 4 and 1800 <= int(text) <= 2200 for _, text in numbers):
+            return False
+        years = [int(text) for _, text in numbers]
+        if years != sorted(set(years)) and years != sorted(set(years), reverse=True):
+            return False
+        return all(self.columns[index].shapes.get("9", 0) == 0 or not self._holds_years(index) for index, _ in numbers)
+
+    def _holds_years(self, index: int) -> bool:
+        held = [row[index].strip() for row in self.rows[-20:] if len(row) == self.width]
+        years = [text for text in held if len(text) == 4 and text.isdigit() and 1800 <= int(text) <= 2200]
+        return len(years) * 2 > len(held)
+
+    def first_data(self) -> int | None:
+        """The first row of the longest table; None if nothing tells data from names."""
+        if not self.anchors:
+            return None
+        is_data = [self.is_data(row) for row in self.rows]
+        begins: list[int] = []
+        for index in range(min(SEARCHED_ROWS, len(is_data))):
+            following = is_data[index : index + 4]
+            if not is_data[index] or sum(following) * 2 < len(following):
+                continue
+            if not begins or (index and not is_data[index - 1] and self._is_full_names(self.rows[index - 1])):
+                begins.append(index)
+        if not begins:
+            return next((index for index, data in enumerate(is_data) if data), None)
+        ends = [*begins[1:], len(self.rows)]
+        return max(zip(begins, ends, strict=True), key=lambda pair: (sum(is_data[pair[0] : pair[1]]), -pair[0]))[0]
+
+    def _is_full_names(self, row: Sequence[str]) -> bool:
+        cells = [cell.strip() for cell in row]
+        return len(cells) == self.width and all(cells[:-1]) and len(set(cells)) == len(cells) and self.is_names(row)
+
+
+def _header_above(block: RowBlock, table: _Rows, start: int) -> Layout | None:
+    """The header directly above the first row of data."""
+    rows, width = block.rows, table.width
+    bottom = start - 1
+    while bottom >= 0 and not any(cell.strip() for cell in rows[bottom]):
+        bottom -= 1  # a row without values between the names and the data
+    if bottom < 0 or len(rows[bottom]) < width or not table.is_names(rows[bottom]):
+        return None
+    row = rows[bottom]
+    if len(row) > width and (len(row) > 2 * width or not all(cell.strip() for cell in row)):
+        return None
+    filled = [cell for cell in row[:width] if cell.strip()]
+    if len(filled) * 2 < width and not (bottom and len(rows[bottom - 1]) == width):
+        return None
+    top = bottom
+    while top > 0 and bottom - top + 1 < MAX_HEADER_ROWS and _belongs(block, table, top - 1, bottom):
+        top -= 1
+    count = bottom - top + 1
+    between = start - bottom - 1
+    if between:
+        if count > 1 or any(rows[bottom + 1]):
+            return None
+        count += between  # rows without values name nothing
+    held = [index for index in table.anchors if index < len(row) and row[index].strip()]
+    certainty = 0.6 + 0.4 * len(held) / max(1, len(table.anchors)) * (1 - table.fit(row))
+    above = f"{block.numbers[top] - 1} lines of preamble, then " if block.numbers[top] > 1 else ""
+    told = "a row of names" if count == 1 else f"{count} rows of names"
+    return Layout(
+        block.numbers[top] - 1, count, start, certainty, f"{above}{told} over columns that hold something else"
+    )
+
+
+def _belongs(block: RowBlock, table: _Rows, index: int, bottom: int) -> bool:
+    """Whether the row `index` belongs to the header that begins below it.
+
+    It does if it says the same as the header, fills its gaps, or is as full in a table too wide for pairs of key and
+    value; but not over a blank line.
+    """
+    row, below = block.rows[index], block.rows[bottom]
+    if index + 1 in block.gaps or len(row) != table.width or not table.is_names(row):
+        return False
+    cells, names = [cell.strip() for cell in row], [cell.strip() for cell in below]
+    if cells == names:
+        return True
+    filled = sum(map(bool, cells))
+    if filled < 2:
+        return False
+    gaps = [place for place, name in enumerate(names) if not name or names.count(name) > 1]
+    if gaps and any(cells[place] or any(cells[:place]) for place in gaps):
+        return True
+    return table.width >= 4 and filled >= 0.75 * table.width
+
+
+def _of_one_row(block: RowBlock, width: int) -> Layout:
+    index = next(index for index, row in enumerate(block.rows) if len(row) == width and any(row))
+    row = block.rows[index]
+    typed = sum(kind_of(cell) in TYPED for cell in row)
+    skip = block.numbers[index] - 1 if index else 0
+    if typed * 3 > len(row):
+        return Layout(skip, 0, index, 0.6, "the only row is data, so the names are generated")
+    return Layout(skip, 1, index + 1, 0.7, "the only row is one of names")
+
+
+def _of_texts(block: RowBlock, table: _Rows, width: int) -> Layout:
+    """The first full row of a table of nothing but texts is the header, unless its values stand in the rows below."""
+    rows = block.rows
+    top = next(
+        (
+            index
+            for index, row in enumerate(rows[:SEARCHED_ROWS])
+            if len(row) == width and sum(1 for cell in row if cell.strip()) >= max(1, width - 1)
+        ),
+        next(index for index, row in enumerate(rows) if len(row) == width),
+    )
+    row = [cell.strip() for cell in rows[top]]
+    skip = block.numbers[top] - 1 if top else 0
+    below = [other for other in rows[top + 1 :] if len(other) == width]
+    again = sum(
+        any(other[index].strip() == cell for other in below[:PROFILED_ROWS]) for index, cell in enumerate(row) if cell
+    )
+    is_repeated = row in [[cell.strip() for cell in other] for other in below[:PROFILED_ROWS]]
+    typed = sum(kind_of(cell) in TYPED for cell in row)
+    if typed or len(set(row)) < len(row) or not all(row[:-1]) or (again * 2 > width and not is_repeated):
+        return Layout(skip, 0, top, 0.55, "the first row looks like the others, so the names are generated")
+    if any(len(cell) > MAX_NAME_CHARACTERS for cell in row):
+        return Layout(skip, 0, top, 0.5, "the first row is too long for names, so they are generated")
+    certainty = 0.75 if not again else 0.6
+    return Layout(skip, 1, top + 1, certainty, "all columns hold texts: the first full row is taken for the names")
+
+
+def _mended_names(
+    block: RowBlock, start: int, width: int, dialect: Dialect, columns: Sequence[Column]
+) -> tuple[tuple[str, ...], str] | None:
+    """The names of a header that has another width than the rows: with a delimiter too many or too few, or another."""
+    if start == 0:
+        return None
+    row = [cell.strip() for cell in block.rows[start - 1]]
+    raw = block.raws.get(start - 1)
+    if raw is None or len(row) == width:
+        return None
+    others = [other for other in OTHER_DELIMITERS if other not in (dialect.delimiter, dialect.quote) and other in raw]
+    for other in others:
+        outcome, fields = split_strictly(raw, Dialect(other, dialect.quote, dialect.escape))
+        cells = [value.strip() for value in fields.values]
+        if outcome == "whole" and len(cells) == width and _could_be_names(cells):
+            return tuple(cells), f"the header is written with {other!r} between its names"
+    if len(row) > width:
+        names = [name for name in row if name]
+        return (tuple(names), "the header has a delimiter too many") if len(names) == width else None
+    if len(row) < max(2, width / 2) or not _could_be_names(row):
+        return None
+    quote = dialect.quote
+    if quote and len(row) < width:
+        parted = [part for name in row for part in _parted(name, quote)]
+        if len(parted) == width:
+            return tuple(parted), "the header lacks a delimiter"
+    names = [*row, *(f"column_{number}" for number in range(len(row) + 1, width + 1))]
+    return tuple(names), "the header has fewer names than the rows have values"
+
+
+def _parted(name: str, quote: str) -> list[str]:
+    """A name that two have grown together to, apart where a quote stands in it."""
+    at = name.find(quote)
+    if at <= 0 or at == len(name) - 1:
+        return [name]
+    return [name[:at], name[at + 1 :].removesuffix(quote)]
+
+
+def _could_be_names(cells: Sequence[str]) -> bool:
+    return (
+        all(cells)
+        and len(set(cells)) == len(cells)
+        and not any(kind_of(cell) in TYPED or len(cell) > MAX_NAME_CHARACTERS for cell in cells)
+    )
