@@ -123,33 +123,33 @@ def _write(table: "PreviewTable", shape: str, output: "Output", *, typed: bool) 
     if shape == "json":
         out.write_json(_json_texts(table, typed=typed), output)
         return
-    header, rows = table.flat() if table.is_flat else table.nested(is_complete=shape == "csv" and table.limit is None)
+    header, blocks = table.flat() if table.is_flat else table.nested(is_complete=shape == "csv" and table.limit is None)
     if typed:
         from datalake_assets.discovery.typed import typed_cells
 
-        rows = typed_cells(table.first, header, rows)
+        blocks = typed_cells(table.first, header, blocks)
     if shape == "csv":
-        out.write_csv(header, rows, output)
-    elif hidden := out.write_table(header, rows, output):
+        out.write_csv(header, blocks, output)
+    elif hidden := out.write_table(header, blocks, output):
         click.echo(f"A wider terminal also shows: {', '.join(hidden)}", err=True)
 
 
-def _json_texts(table: "PreviewTable", *, typed: bool) -> Iterator[str]:
+def _json_texts(table: "PreviewTable", *, typed: bool) -> Iterator[list[str]]:
     from datalake_assets.cli.preview_output import json_object, json_text, unique
 
     if not typed and not table.is_flat:
         yield from table.texts()
         return
-    header, rows = table.flat() if table.is_flat else table.nested(is_complete=False)
+    header, blocks = table.flat() if table.is_flat else table.nested(is_complete=False)
     keys = [json_text(name) for name in unique(header)]
     if typed:
         from datalake_assets.discovery.typed import typed_json
 
-        for values in typed_json(table.first, header, rows):
-            yield json_object(keys, values)
+        for typed_rows in typed_json(table.first, header, blocks):
+            yield [json_object(keys, values) for values in typed_rows]
         return
-    for row in rows:
-        yield json_object(keys, [json_text(value) for value in row])
+    for rows in blocks:
+        yield [json_object(keys, list(map(json_text, row))) for row in rows]
 
 
 def describe(classification: "Classification", source: "SourceFormat", found: "FoundObject") -> str:

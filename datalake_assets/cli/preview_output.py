@@ -5,6 +5,7 @@ the empty text are both an empty field, nested values are JSON text.
 """
 
 import csv
+import io
 import json
 import re
 import sys
@@ -43,15 +44,25 @@ class Output:
         self._stream.flush()
 
 
-def write_csv(header: Sequence[str], rows: Iterable[Cells], output: Output) -> None:
+def write_csv(header: Sequence[str], blocks: Iterable[list[Cells]], output: Output) -> None:
     """The header line and one record for each row."""
+    output.write(csv_text([header]))
+    for block in blocks:
+        for start in range(0, len(block), CHUNK_ROWS):
+            output.write(csv_text(block[start : start + CHUNK_ROWS]))
+
+
+def csv_text(rows: Sequence[Cells]) -> str:
+    """Rows as CSV with line feeds at the ends of lines."""
+    written = io.StringIO(newline="")
+    csv.writer(written, lineterminator="\n").writerows(rows)
+    text = written.getvalue()
+    if "\r" not in text:
+        return text
+    # With "\n" as its line end, the writer leaves a carriage return within a value unquoted.
     lines: list[str] = []
-    # With "\n" as its line end, the writer would leave a carriage return within a value unquoted.
-    writer = csv.writer(_Lines(lines), lineterminator="\r\n")
-    for chunk in chunks(chain([header], rows)):
-        writer.writerows(chunk)
-        output.write("".join(line[:-2] + "\n" for line in lines))
-        lines.clear()
+    csv.writer(_Lines(lines), lineterminator="\r\n").writerows(rows)
+    return "".join(line[:-2] + "\n" for line in lines)
 
 
 class _Lines:
@@ -59,10 +70,11 @@ class _Lines:
         self.write: Callable[[str], None] = lines.append
 
 
-def write_json(texts: Iterable[str], output: Output) -> None:
+def write_json(blocks: Iterable[list[str]], output: Output) -> None:
     """One JSON text a line."""
-    for chunk in chunks(texts):
-        output.write("\n".join(chunk) + "\n")
+    for block in blocks:
+        for start in range(0, len(block), CHUNK_ROWS):
+            output.write("\n".join(block[start : start + CHUNK_ROWS]) + "\n")
 
 
 def json_object(keys: Sequence[str], values: Sequence[str]) -> str:
@@ -86,20 +98,19 @@ def unique(names: Sequence[str]) -> list[str]:
     return found
 
 
-def write_table(header: Sequence[str], rows: Iterable[Cells], output: Output) -> list[str]:
+def write_table(header: Sequence[str], blocks: Iterable[list[Cells]], output: Output) -> list[str]:
     """Aligned columns, on a terminal cut to its width; the first rows decide the widths.
 
     Returns:
         The names of the columns for which the terminal is too narrow.
     """
-    rest = iter(rows)
     names = [printable(name) for name in header]
-    first = [[printable(cell) for cell in row] for row in islice(rest, MEASURED_ROWS)]
+    rows = ([printable(cell) for cell in row] for block in blocks for row in block)
+    first = list(islice(rows, MEASURED_ROWS))
     if sys.stdout.isatty():
-        return _draw(names, first, ([printable(cell) for cell in row] for row in rest))
+        return _draw(names, first, rows)
     widths = natural_widths(names, first)
-    lines = chain([names, ["-" * width for width in widths]], first, ([printable(c) for c in row] for row in rest))
-    for chunk in chunks(lines):
+    for chunk in chunks(chain([names, ["-" * width for width in widths]], first, rows)):
         output.write("".join(_line(cells, widths) for cells in chunk))
     return []
 
@@ -175,8 +186,7 @@ def _draw(names: Sequence[str], first: Sequence[Sequence[str]], rest: Iterator[l
 
 
 def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """Lists of at most `CHUNK_ROWS` items, the first ones short so that something shows at once."""
-    rest, size = iter(items), 50
-    while chunk := list(islice(rest, size)):
+    """Lists of at most `CHUNK_ROWS` items."""
+    rest = iter(items)
+    while chunk := list(islice(rest, CHUNK_ROWS)):
         yield chunk
-        size = CHUNK_ROWS

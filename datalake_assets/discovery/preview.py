@@ -1,7 +1,7 @@
 """Open an unknown object as rows: the texts as they stand in it, one after the other, never all at once.
 
     opened = open_rows(found, folder=folder, is_whole=True)
-    for row in opened.rows(): …
+    for block in opened.blocks(): …
 
 What is read differs from what a pipeline does in one point: rows that are too short or too long are rows here, for
 somebody who looks at a file wants to see them.
@@ -29,24 +29,24 @@ if TYPE_CHECKING:
 # Of a remote object of which the first rows are wanted. Formats whose schema is at their end come as a whole.
 BEGINNING_BYTES = 64 * 1024 * 1024
 _COPY_BYTES = 1024 * 1024
+Cells = Sequence[str | None]
 MAX_TOLD = 5  # broken records that are named
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One record.
+@dataclass(slots=True)
+class Block:
+    """Records that follow each other.
 
     Args:
-        number: the line on which it begins, or its number in the object, from 1.
-        values: the texts of a flat record by position, None where it has no such field.
-        extra: the texts beyond the names; empty ones at the end are left away.
-        text: the JSON text of a nested record, on one line; None for a flat one.
+        numbers: the lines on which they begin, or their numbers in the object, from 1.
+        cells: of flat records the texts by position, None where a record has no such field; those beyond the names are
+            surplus, of which empty ones at the end are left away.
+        texts: of nested records the JSON texts, on one line each.
     """
 
-    number: int
-    values: Sequence[str | None] = ()
-    extra: Sequence[str] = ()
-    text: str | None = None
+    numbers: Sequence[int]
+    cells: Sequence[Cells] = ()
+    texts: Sequence[str] = ()
 
 
 @dataclass
@@ -69,7 +69,7 @@ class OpenedObject:
     broken: int = 0
     first_broken: list[tuple[int, str]] = field(default_factory=list)
     normalised: "Normalised | None" = None
-    _opened: Iterator[Row] | None = None
+    _opened: Iterator[Block] | None = None
 
     def open(self) -> None:
         """Begin to read: `names` are known afterwards.
@@ -91,7 +91,7 @@ class OpenedObject:
         self.names = file.names
         self._opened = self._batched(file.batches(), None if file.names is None else len(file.names))
 
-    def rows(self) -> Iterator[Row]:
+    def blocks(self) -> Iterator[Block]:
         """The records in the order of the object; called again, they come from the start again.
 
         Raises:
@@ -108,42 +108,47 @@ class OpenedObject:
             if not self.is_cut:
                 raise
 
-    def _delimited(self, table: "Table") -> Iterator[Row]:
-        from datalake_assets.formats.csv_normal import Normalised, normal_rows
+    def _delimited(self, table: "Table") -> Iterator[Block]:
+        from datalake_assets.formats.csv_normal import Normalised, normal_blocks
 
         width = table.width
         self.normalised = Normalised(table.names)
-        for number, values in normal_rows(table, self.normalised):
-            if len(values) == width:
-                yield Row(number, values)
-            else:
-                yield Row(number, values[:width], without_empty_end(values[width:]))
+        for block in normal_blocks(table, self.normalised):
+            cells: list[Cells] = list(block.rows)
+            if any(size > width for size in map(len, cells)):
+                cells = [_without_empty_end(row, width) if len(row) > width else row for row in cells]
+            yield Block(block.numbers, cells)
 
-    def _batched(self, batches: "Iterator[pa.RecordBatch]", width: int | None) -> Iterator[Row]:
+    def _batched(self, batches: "Iterator[pa.RecordBatch]", width: int | None) -> Iterator[Block]:
         for batch in batches:
-            yield from self._nested(batch) if width is None else self._flat(batch, width)
+            yield self._nested(batch) if width is None else self._flat(batch, width)
 
-    def _flat(self, batch: "pa.RecordBatch", width: int) -> Iterator[Row]:
+    def _flat(self, batch: "pa.RecordBatch", width: int) -> Block:
         numbers: list[Any]
         numbers, reasons, extras = (batch.column(name).to_pylist() for name in ("row", "reason", "extra"))
         columns = [batch.column(f"c{at}").to_pylist() for at in range(width)]
-        values: Iterator[tuple[str | None, ...]] = zip(*columns, strict=True) if columns else iter([()] * len(numbers))
-        for number, reason, extra, texts in zip(numbers, reasons, extras, values, strict=True):
-            if reason is not None:
-                self.note(number, reason)
-            elif extra is None:
-                yield Row(number, texts)
-            else:
-                yield Row(number, texts, without_empty_end(json.loads(extra)))
+        cells: list[Cells] = list(zip(*columns, strict=True)) if columns else [()] * len(numbers)
+        for at, extra in enumerate(extras):
+            if extra is not None:
+                cells[at] = _without_empty_end([*cells[at], *json.loads(extra)], width)
+        bad = [at for at, reason in enumerate(reasons) if reason is not None]
+        for at in bad:
+            self.note(numbers[at], str(reasons[at]))
+        if bad:
+            good = [at for at, reason in enumerate(reasons) if reason is None]
+            return Block([numbers[at] for at in good], [cells[at] for at in good])
+        return Block(numbers, cells)
 
-    def _nested(self, batch: "pa.RecordBatch") -> Iterator[Row]:
-        numbers: list[Any]
+    def _nested(self, batch: "pa.RecordBatch") -> Block:
         numbers, reasons, records = (batch.column(name).to_pylist() for name in ("row", "reason", "record"))
+        found = Block(kept := [], texts=(texts := []))
         for number, reason, text in zip(numbers, reasons, records, strict=True):
             if reason is not None or text is None:
-                self.note(number, reason or "is empty")
+                self.note(number or 0, reason or "is empty")
             else:
-                yield Row(number, text=on_one_line(text))
+                kept.append(number)
+                texts.append(on_one_line(text))
+        return found
 
     def note(self, number: int, reason: str) -> None:
         """Count a record that cannot be read."""
@@ -201,12 +206,12 @@ def _beginning(found: FoundObject, folder: Path, account: str | None) -> Path:
     return path
 
 
-def without_empty_end(texts: Sequence[str]) -> Sequence[str]:
-    """Drop empty texts at the end: delimiters too many hold nothing."""
-    end = len(texts)
-    while end and not texts[end - 1]:
+def _without_empty_end(cells: Cells, width: int) -> Cells:
+    """Drop empty surplus at the end: delimiters too many hold nothing."""
+    end = len(cells)
+    while end > width and not cells[end - 1]:
         end -= 1
-    return texts[:end]
+    return cells[:end]
 
 
 def on_one_line(text: str) -> str:

@@ -6,10 +6,10 @@ ahead: columns for surplus fields are made for those among the first rows; later
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain
 
 from datalake_assets.discovery.objects import FoundObject
-from datalake_assets.discovery.preview import OpenedObject, Row, members
+from datalake_assets.discovery.preview import Block, Cells, OpenedObject, members
 from datalake_assets.errors import BadInput, NoObjects, PlatformError, Unsupported
 
 LOOK_AHEAD_ROWS = 10_000
@@ -17,8 +17,6 @@ LOOK_AHEAD_CHARACTERS = 8 * 1024 * 1024
 MAX_FIELDS = 10_000  # of nested records as columns
 EXTRA = "_extra_"  # and a number: names of columns beyond those of the header
 _FIXED_FIELDS = ("parquet", "avro", "orc")  # every record has the fields of the schema
-
-Cells = Sequence[str | None]
 
 
 @dataclass
@@ -52,42 +50,44 @@ class PreviewTable:
     def is_flat(self) -> bool:
         return self.first.names is not None
 
-    def flat(self) -> tuple[list[str], Iterator[Cells]]:
-        """Header and rows of flat objects."""
+    def flat(self) -> tuple[list[str], Iterator[list[Cells]]]:
+        """Header and blocks of rows of flat objects."""
         names = list(self.first.names or ())
-        ahead, rest = self._look_ahead(self._rows())
-        surplus = max((len(row.extra) for row in ahead), default=0)
-        header = names + [f"{EXTRA}{number}" for number in range(1, surplus + 1)]
-        width = len(header)
-        return header, (_padded(row, width) for row in chain(ahead, rest))
+        ahead, rest = _look_ahead(self._blocks())
+        width = max((len(row) for block in ahead for row in block.cells), default=len(names))
+        header = names + [f"{EXTRA}{number}" for number in range(1, width - len(names) + 1)]
+        blocks = (block.cells for block in chain(ahead, rest))
+        if len(header) == len(names):
+            return header, map(list, blocks)
+        return header, ([_padded(row, width) for row in block] for block in blocks)
 
-    def nested(self, *, is_complete: bool) -> tuple[list[str], Iterator[Cells]]:
-        """Header and rows of nested records: their fields are columns, in the order in which they appear.
+    def nested(self, *, is_complete: bool) -> tuple[list[str], Iterator[list[Cells]]]:
+        """Header and blocks of rows of nested records: their fields are columns, in the order in which they appear.
 
         Args:
             is_complete: read everything once before, so that the header has each field of each record.
         """
-        ahead, rest = self._look_ahead(self._rows())
+        ahead, rest = _look_ahead(self._blocks())
         fields: dict[str, None] = {}
-        for row in ahead:
-            fields.update(dict.fromkeys(self._members(row)))
+        for block in ahead:
+            self._add_fields(block, fields)
         if is_complete and self.first.source.format not in _FIXED_FIELDS:
             ahead, rest = self._with_all_fields(ahead, rest, fields)
         header = list(fields)
-        return header, ([found.get(name) for name in header] for found in map(self._members, chain(ahead, rest)))
+        return header, ([list(map(found.get, header)) for found in self._members(b)] for b in chain(ahead, rest))
 
-    def texts(self) -> Iterator[str]:
-        """Nested records as JSON texts, one line each."""
-        return (row.text for row in self._rows() if row.text is not None)
+    def texts(self) -> Iterator[list[str]]:
+        """Blocks of nested records as JSON texts, one line each."""
+        return (list(block.texts) for block in self._blocks())
 
     def _with_all_fields(
-        self, ahead: list[Row], rest: Iterator[Row], fields: dict[str, None]
-    ) -> tuple[list[Row], Iterator[Row]]:
+        self, ahead: list[Block], rest: Iterator[Block], fields: dict[str, None]
+    ) -> tuple[list[Block], Iterator[Block]]:
         """Read on to the end for the names of fields, then begin again unless everything was ahead already."""
         is_more = False
-        for row in rest:
+        for block in rest:
             is_more = True
-            fields.update(dict.fromkeys(self._members(row)))
+            self._add_fields(block, fields)
             if len(fields) > MAX_FIELDS:
                 raise Unsupported(
                     f"its records have more than {MAX_FIELDS} different fields",
@@ -96,27 +96,40 @@ class PreviewTable:
                 )
         if not is_more:
             return ahead, iter(())
-        # A failure is found, and told, again.
-        self.failures.clear()
+        # What failed fails again, and is told then.
+        self.failures = [error for error in self.failures if error.where not in {each.found.uri for each in self.read}]
         opened, self.read = self.read, []
         return [], self._again(opened)
 
-    def _again(self, opened: Sequence[OpenedObject]) -> Iterator[Row]:
+    def _again(self, opened: Sequence[OpenedObject]) -> Iterator[Block]:
         for each in opened:
             self.read.append(each)
             yield from self._until_it_fails(each)
 
-    def _members(self, row: Row) -> dict[str, str | None]:
-        try:
-            return members(row.text or "")
-        except BadInput as error:
-            self.first.note(row.number, error.found)
-            return {}
+    def _add_fields(self, block: Block, fields: dict[str, None]) -> None:
+        for found in self._members(block):
+            fields.update(dict.fromkeys(found))
 
-    def _rows(self) -> Iterator[Row]:
-        return islice(self._all_rows(), self.limit)
+    def _members(self, block: Block) -> Iterator[dict[str, str | None]]:
+        for number, text in zip(block.numbers, block.texts, strict=True):
+            try:
+                yield members(text)
+            except BadInput as error:
+                self.first.note(number, error.found)
 
-    def _all_rows(self) -> Iterator[Row]:
+    def _blocks(self) -> Iterator[Block]:
+        """The blocks up to the limit of rows."""
+        left = self.limit
+        for block in self._all_blocks():
+            if left is not None and len(block.numbers) >= left:
+                if left:
+                    yield Block(block.numbers[:left], block.cells[:left], block.texts[:left])
+                return
+            yield block
+            if left is not None:
+                left -= len(block.numbers)
+
+    def _all_blocks(self) -> Iterator[Block]:
         self.read.append(self.first)
         yield from self._until_it_fails(self.first)
         for opened in self._openable():
@@ -125,12 +138,14 @@ class PreviewTable:
                 self.tell(f"{opened.found.uri}: left out, its columns are not those of {self.first.found.uri}")
                 continue
             self.read.append(opened)
-            for row in self._until_it_fails(opened):
-                yield row if order == () else Row(row.number, [row.values[at] for at in order], row.extra)
+            for block in self._until_it_fails(opened):
+                if order:
+                    block.cells = [[row[at] for at in order] + list(row[len(order) :]) for row in block.cells]
+                yield block
 
-    def _until_it_fails(self, opened: OpenedObject) -> Iterator[Row]:
+    def _until_it_fails(self, opened: OpenedObject) -> Iterator[Block]:
         try:
-            yield from opened.rows()
+            yield from opened.blocks()
         except PlatformError as error:
             self.failures.append(error)
 
@@ -141,15 +156,18 @@ class PreviewTable:
             except PlatformError as error:
                 self.failures.append(error)
 
-    def _look_ahead(self, rows: Iterator[Row]) -> tuple[list[Row], Iterator[Row]]:
-        ahead: list[Row] = []
-        characters = 0
-        for row in rows:
-            ahead.append(row)
-            characters += len(row.text) if row.text else sum(map(len, filter(None, row.values)))
-            if len(ahead) >= LOOK_AHEAD_ROWS or characters >= LOOK_AHEAD_CHARACTERS:
-                break
-        return ahead, rows
+
+def _look_ahead(blocks: Iterator[Block]) -> tuple[list[Block], Iterator[Block]]:
+    """The first blocks, up to a number of rows and of characters, and the others."""
+    ahead: list[Block] = []
+    rows = characters = 0
+    for block in blocks:
+        ahead.append(block)
+        rows += len(block.numbers)
+        characters += sum(map(len, block.texts)) + sum(len(cell) for row in block.cells for cell in row if cell)
+        if rows >= LOOK_AHEAD_ROWS or characters >= LOOK_AHEAD_CHARACTERS:
+            break
+    return ahead, blocks
 
 
 def _order(first: tuple[str, ...] | None, names: tuple[str, ...] | None) -> tuple[int, ...] | None:
@@ -161,8 +179,5 @@ def _order(first: tuple[str, ...] | None, names: tuple[str, ...] | None) -> tupl
     return tuple(names.index(name) for name in first)
 
 
-def _padded(row: Row, width: int) -> Cells:
-    missing = width - len(row.values) - len(row.extra)
-    if not row.extra and missing <= 0:
-        return row.values
-    return [*row.values, *row.extra, *([None] * missing)]
+def _padded(row: Cells, width: int) -> Cells:
+    return row if len(row) >= width else [*row, *[None] * (width - len(row))]

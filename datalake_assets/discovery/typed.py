@@ -12,6 +12,7 @@ from decimal import Decimal, InvalidOperation
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from datalake_assets.discovery.preview import Cells
 from datalake_assets.discovery.report import DiscoveredColumn
 from datalake_assets.errors import BadInput
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 SAMPLED_BATCHES = 4
 
-Cells = Sequence[str | None]
 Reader = Callable[[str], str | None]
 _INTEGERS = ("smallint", "int", "bigint")
 _NUMBERS = ("real", "double", "decimal")
@@ -63,20 +63,24 @@ class TypedColumn:
         return found if self.is_literal else json.dumps(found, ensure_ascii=False)
 
 
-def typed_cells(opened: "OpenedObject", header: Sequence[str], rows: Iterator[Cells]) -> Iterator[Cells]:
-    """Rows of canonical texts."""
+def typed_cells(opened: "OpenedObject", header: Sequence[str], blocks: Iterator[list[Cells]]) -> Iterator[list[Cells]]:
+    """Blocks of rows of canonical texts."""
     columns = typed_columns(opened, header)
-    for row in rows:
+    for block in blocks:
         # Surplus fields behind the last column have no type.
-        typed = [column.text(value) for column, value in zip(columns, row, strict=False)]
-        yield [*typed, *row[len(columns) :]]
+        yield [
+            [*(column.text(value) for column, value in zip(columns, row, strict=False)), *row[len(columns) :]]
+            for row in block
+        ]
 
 
-def typed_json(opened: "OpenedObject", header: Sequence[str], rows: Iterator[Cells]) -> Iterator[list[str]]:
-    """Rows of JSON texts."""
+def typed_json(
+    opened: "OpenedObject", header: Sequence[str], blocks: Iterator[list[Cells]]
+) -> Iterator[list[list[str]]]:
+    """Blocks of rows of JSON texts."""
     columns = typed_columns(opened, header)
-    for row in rows:
-        yield [column.json(value) for column, value in zip(columns, row, strict=False)]
+    for block in blocks:
+        yield [[column.json(value) for column, value in zip(columns, row, strict=False)] for row in block]
 
 
 def typed_columns(opened: "OpenedObject", header: Sequence[str]) -> list[TypedColumn]:

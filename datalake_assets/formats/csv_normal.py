@@ -1,7 +1,6 @@
 """Write a messy delimited file as a plain one: a header line, then every row of data, each as wide as the header."""
 
 import csv
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
@@ -53,7 +52,8 @@ def write_normalised(path: Path, source: SourceFormat, out: TextIO, *, uri: str)
     written = Normalised(table.names)
     writer = csv.writer(_LineFeeds(out), lineterminator="\r\n")
     writer.writerow(table.names)
-    writer.writerows(row for _, row in normal_rows(table, written))
+    for block in normal_blocks(table, written):
+        writer.writerows(block.rows)
     return written
 
 
@@ -67,23 +67,23 @@ class _LineFeeds:
         self._out.write(line[:-2] + "\n")
 
 
-def normal_rows(table: Table, written: Normalised) -> Iterator[tuple[int, list[str]]]:
-    """The line on which each row of data begins and its cells, in their original spelling.
+def normal_blocks(table: Table, written: Normalised) -> Iterator[RowBlock]:
+    """The rows of data in their original spelling, each at least as wide as the header, and where they begin.
 
     Left out are preamble, footer and blank lines, and, if `source.tables` says so, further tables. A row with too few
     or too many cells is arranged by what stands in the other rows where that is certain (see `csv_repair`); else it is
     filled up with empty values, or keeps its surplus at its end.
 
     Args:
-        written: counts what became of the rows, up to the one that came last.
+        written: counts what became of the rows, up to the block that came last.
 
     Raises: as `csv_records.open_csv`.
     """
     profile: list[list[str]] = []
     first: list[RowBlock] = []
     for block in table.blocks:
-        first.append(block)
-        profile += (row for row in _trimmed(block, table) if len(row) == table.width)
+        first.append(_trimmed(block, table))
+        profile += (row for row in first[-1].rows if len(row) == table.width)
         if len(profile) >= PROFILED_ROWS:
             break
     # The last rows do not tell what data looks like: they may be the footer.
@@ -91,54 +91,73 @@ def normal_rows(table: Table, written: Normalised) -> Iterator[tuple[int, list[s
     told = profile[: max(len(profile) // 2, len(profile) - MAX_FOOTER_ROWS)] if is_short else profile
     columns = columns_of(told, table.width)
     repair = Repair(columns, table.dialect)
-    held: deque[_Row] = deque()
-    for block in chain(first, table.blocks):
-        for row in _rows(block, table):
-            held.append(row)
-            if len(held) > MAX_FOOTER_ROWS:
-                yield _normal(held.popleft(), table, repair, written)
-    written.footer = footer_rows([row.values for row in held], columns)
-    for _ in range(len(held) - written.footer):
-        yield _normal(held.popleft(), table, repair, written)
+    held = RowBlock()
+    for block in chain(first, (_trimmed(each, table) for each in table.blocks)):
+        held = _joined(held, block)
+        if len(held.rows) > MAX_FOOTER_ROWS:
+            ready, held = _cut(held, len(held.rows) - MAX_FOOTER_ROWS)
+            yield _normal(ready, table, repair, written)
+    written.footer = footer_rows(held.rows, columns)
+    ready, _ = _cut(held, len(held.rows) - written.footer)
+    if ready.rows:
+        yield _normal(ready, table, repair, written)
 
 
-@dataclass(slots=True)
-class _Row:
-    number: int
-    values: list[str]
-    raw: str | None
-    problem: str | None
-
-
-def _rows(block: RowBlock, table: Table) -> Iterator[_Row]:
-    for index, values in enumerate(_trimmed(block, table)):
-        yield _Row(block.numbers[index], values, block.raws.get(index), block.problems.get(index))
-
-
-def _trimmed(block: RowBlock, table: Table) -> Iterator[list[str]]:
+def _trimmed(block: RowBlock, table: Table) -> RowBlock:
     """The rows without the empty cell that a delimiter at their end makes."""
-    if not table.ends_with_delimiter:
-        yield from block.rows
-        return
-    for row in block.rows:
-        yield row[:-1] if len(row) == table.width + 1 and not row[-1] else row
+    if table.ends_with_delimiter:
+        whole = table.width + 1
+        block.rows = [row[:-1] if len(row) == whole and not row[-1] else row for row in block.rows]
+    return block
 
 
-def _normal(row: _Row, table: Table, repair: Repair, written: Normalised) -> tuple[int, list[str]]:
-    values, size = row.values, len(row.values)
-    if size != table.width:
-        found = repair.arranged(row.raw) if row.raw is not None else None
-        if found is not None:
-            written.arranged += 1
-            values = found
-        elif size < table.width:
-            written.padded += 1
-            values = values + [""] * (table.width - size)
-        else:
-            written.long += 1
-    if row.problem is not None:
+def _joined(before: RowBlock, after: RowBlock) -> RowBlock:
+    count = len(before.rows)
+    return RowBlock(
+        before.numbers + after.numbers,
+        before.rows + after.rows,
+        before.raws | {index + count: raw for index, raw in after.raws.items()},
+        before.problems | {index + count: why for index, why in after.problems.items()},
+    )
+
+
+def _cut(block: RowBlock, at: int) -> tuple[RowBlock, RowBlock]:
+    return (
+        RowBlock(
+            block.numbers[:at],
+            block.rows[:at],
+            {index: raw for index, raw in block.raws.items() if index < at},
+            {index: why for index, why in block.problems.items() if index < at},
+        ),
+        RowBlock(
+            block.numbers[at:],
+            block.rows[at:],
+            {index - at: raw for index, raw in block.raws.items() if index >= at},
+            {index - at: why for index, why in block.problems.items() if index >= at},
+        ),
+    )
+
+
+def _normal(block: RowBlock, table: Table, repair: Repair, written: Normalised) -> RowBlock:
+    width = table.width
+    written.rows += len(block.rows)
+    for index, problem in block.problems.items():
         written.broken += 1
         if len(written.first_broken) < MAX_TOLD:
-            written.first_broken.append((row.number, row.problem))
-    written.rows += 1
-    return row.number, values
+            written.first_broken.append((block.numbers[index], problem))
+    if all(size == width for size in map(len, block.rows)):
+        return block
+    for index, row in enumerate(block.rows):
+        if len(row) == width:
+            continue
+        raw = block.raws.get(index)
+        found = repair.arranged(raw) if raw is not None else None
+        if found is not None:
+            written.arranged += 1
+            block.rows[index] = found
+        elif len(row) < width:
+            written.padded += 1
+            block.rows[index] = row + [""] * (width - len(row))
+        else:
+            written.long += 1
+    return block

@@ -18,35 +18,35 @@ class Written(out.Output):
 
     def __init__(self) -> None:
         super().__init__()
-        self._stream = io.BytesIO()
+        self._stream = self.kept = io.BytesIO()
 
     @property
     def text(self) -> str:
-        return self._stream.getvalue().decode()
+        return self.kept.getvalue().decode()
 
 
 @given(st.integers(1, 4).flatmap(lambda width: st.lists(st.lists(TEXT, min_size=width, max_size=width), min_size=1)))
 def test_any_rows_come_back_from_the_csv_as_they_were(rows: list[list[str]]) -> None:
     written = Written()
-    out.write_csv(rows[0], iter(rows[1:]), written)
+    out.write_csv(rows[0], [list(rows[1:])], written)
     assert list(csv.reader(io.StringIO(written.text, newline=""))) == rows
 
 
 def test_csv_has_one_line_feed_a_row_and_quotes_line_ends_of_any_kind() -> None:
     written = Written()
-    out.write_csv(["a", "b"], [["1", None], ["x\ry", "p\r\nq"], ['"', ""]], written)
+    out.write_csv(["a", "b"], [[["1", None], ["x\ry", "p\r\nq"], ['"', ""]]], written)
     assert written.text == 'a,b\n1,\n"x\ry","p\r\nq"\n"""",\n'
 
 
 def test_a_row_of_one_empty_value_is_no_blank_line() -> None:
     written = Written()
-    out.write_csv(["a"], [[None], [""]], written)
+    out.write_csv(["a"], [[[None], [""]]], written)
     assert written.text == 'a\n""\n""\n'
 
 
 def test_what_is_no_character_is_replaced_and_told() -> None:
     written = Written()
-    out.write_csv(["a"], [["x\udcffy"]], written)
+    out.write_csv(["a"], [[["x\udcffy"]]], written)
     assert written.text == "a\nx\ufffdy\n"
     assert written.has_replaced
 
@@ -86,7 +86,7 @@ def test_nothing_in_a_value_commands_the_terminal(text: str | None, shown: str) 
 
 def test_a_piped_table_is_aligned_and_long_values_are_cut() -> None:
     written = Written()
-    assert out.write_table(["id", "text"], [["1", "x" * 100], ["200", None]], written) == []
+    assert out.write_table(["id", "text"], [[["1", "x" * 100], ["200", None]]], written) == []
     lines = written.text.splitlines()
     assert lines[0].split() == ["id", "text"]
     assert lines[2] == "1    " + "x" * 59 + "…"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datalake_assets.discovery.preview import members, on_one_line, without_empty_end
+from datalake_assets.discovery.preview import _without_empty_end, members, on_one_line
 from datalake_assets.discovery.preview_rows import _order
 from datalake_assets.errors import UnreadableObject
 
@@ -59,8 +59,8 @@ def test_a_record_on_one_line_means_the_same(record: dict[str, object]) -> None:
 
 
 def test_only_empty_texts_at_the_end_are_dropped() -> None:
-    assert list(without_empty_end(["", "a", "", ""])) == ["", "a"]
-    assert list(without_empty_end([""])) == []
+    assert _without_empty_end(["1", "", "a", "", ""], 1) == ["1", "", "a"]
+    assert _without_empty_end(["", "", ""], 2) == ["", ""]
 
 
 def test_objects_with_the_same_columns_in_another_order_fit_together() -> None:
