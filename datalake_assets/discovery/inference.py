@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from datalake_assets.discovery.columns import columns_of
-from datalake_assets.discovery.node import Node, add_records, column_keys, flat_node
+from datalake_assets.discovery.node import MAX_COLUMNS, Node, add_records, column_keys, flat_node
 from datalake_assets.discovery.report import DiscoveredColumn
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def count_nested(
     batches: "Iterable[pa.RecordBatch]", *, uri: str = "", max_rows: int | None = None
 ) -> tuple[Node, int]:
     """Count the records of a nested file; return them with the number of broken ones."""
-    root = Node()
+    root = Node(max_fields=MAX_COLUMNS)
     broken = 0
     for batch in batches:
         texts = [

@@ -11,6 +11,7 @@ from datalake_assets.discovery.text_profile import TextProfile
 
 MAX_NESTED_DEPTH = 12  # deeper values count as their JSON text
 MAX_FIELDS = 1_000  # of one struct; with more of them the keys are data, not names
+MAX_COLUMNS = 100_000  # of one table
 
 
 class Number(str):
@@ -44,6 +45,7 @@ class Node:
     element: "Node | None" = None
     declared: TargetType | None = None
     too_deep: int = 0
+    max_fields: int = MAX_FIELDS
     _texts: list[str] = field(default_factory=list)
     _literals: list[str] = field(default_factory=list)
 
@@ -78,7 +80,7 @@ class Node:
             return found
         if self.values is not None:
             return self.values
-        if len(self.fields) >= MAX_FIELDS:
+        if len(self.fields) >= self.max_fields:
             self._collapse()
             assert self.values is not None
             return self.values
@@ -165,7 +167,7 @@ class Node:
 
 def flat_node(names: Sequence[str]) -> Node:
     """The root of a flat file, with a field for each column; the second column of a name gets a key of its own."""
-    root = Node()
+    root = Node(max_fields=MAX_COLUMNS)
     for key in column_keys(names):
         root.fields[key] = Node()
     return root
