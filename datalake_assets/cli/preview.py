@@ -105,16 +105,19 @@ def _table(
     first = next(listed, None)
     if first is None:
         raise ConfigurationError("there is nothing", where=uri, expected="a file, a folder or a prefix with files")
-    if not uri.endswith(first.name):
-        listed = (each for each in chain([first], listed) if not _is_no_data(each))
+    if first.uri == uri or uri.endswith(f"/{first.name}"):
+        objects: Iterator[FoundObject] = chain([first], listed)  # named by itself, it is data whatever its name looks like
     else:
-        listed = chain([first], listed)
-    return PreviewTable(listed, opened, lambda text: click.echo(text, err=True), limit)
+        objects = (each for each in chain([first], listed) if _is_data(each, uri))
+    return PreviewTable(objects, opened, lambda text: click.echo(text, err=True), limit)
 
 
-def _is_no_data(found: "FoundObject") -> bool:
-    """Whether a file of a folder is a marker, hidden or temporary, and so no row of it is expected."""
-    return found.size == 0 or any(part[:1] in ("_", ".") for part in found.key.split("/")) or found.key.endswith(".tmp")
+def _is_data(found: "FoundObject", uri: str) -> bool:
+    """Whether a row of an object below a prefix is expected: it is no marker, manifest, hidden or unfinished file."""
+    from datalake_assets.discovery.layout import ignored_kind
+
+    inner = found.uri.removeprefix(uri).lstrip("/")
+    return found.size > 0 and ignored_kind(inner) is None
 
 
 def _write(table: "PreviewTable", shape: str, output: "Output", *, typed: bool) -> None:

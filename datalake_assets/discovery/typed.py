@@ -26,8 +26,8 @@ SAMPLED_BATCHES = 4
 Reader = Callable[[str], str | None]
 _INTEGERS = ("smallint", "int", "bigint")
 _NUMBERS = ("real", "double", "decimal")
-_BOOLEANS = dict.fromkeys(("true", "t", "yes", "y", "1", "on"), "true") | dict.fromkeys(
-    ("false", "f", "no", "n", "0", "off"), "false"
+_BOOLEANS = dict.fromkeys(("true", "t", "yes", "y", "1"), "true") | dict.fromkeys(
+    ("false", "f", "no", "n", "0"), "false"
 )
 _JSON_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
 
