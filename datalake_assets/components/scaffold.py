@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from datalake_assets import names
 from datalake_assets.arrivals.pattern import KeyPattern
-from datalake_assets.components.scaffold_columns import LONGEST_TABLE, ChildTable, ColumnPlan, Entry, plan_columns
+from datalake_assets.components.scaffold_columns import (
+    LONGEST_TABLE,
+    ChildTable,
+    ColumnPlan,
+    Entry,
+    place_told,
+    plan_columns,
+)
 from datalake_assets.components.yaml_text import LINE_CHARACTERS, comment, flow
 from datalake_assets.discovery.report import DiscoveredTable
 from datalake_assets.errors import ConfigurationError, PlatformError, Unsupported
@@ -85,7 +92,7 @@ def scaffold_text(
         "type: datalake_assets.components.LakePipeline",
         "attributes:",
         f"  name: {flow(name)}",
-        f"  description: {flow(f'Found by a crawl of {table.uri}.')}",
+        f"  description: {flow(f'Found by a crawl of {place_told(table.uri)}.')}",
         f"  owner: {flow(owner)}",
         *_source(table.source, place.pattern),
         *place.partition_lines,
@@ -169,7 +176,8 @@ def _beginning(table: DiscoveredTable, account: "Account | None", place: _Place)
     assert table.source is not None
     sampled = f"{table.sampled_files:,} of {table.files:,} files, {table.sampled_rows:,} rows"
     yield from comment(
-        f"Written by a crawl of {table.uri}: {sampled} were read. Look at each comment, then it is yours.", indent=0
+        f"Written by a crawl of {place_told(table.uri)}: {sampled} were read. Look at each comment, then it is yours.",
+        indent=0,
     )
     found = table.classification
     if found is not None:

@@ -151,12 +151,19 @@ def _doubts(column: DiscoveredColumn) -> Iterator[str]:
     """What a person should look at: values that do not fit, notes, a low certainty."""
     for conflict in column.conflicts:
         shown = _shown(conflict.examples)
-        where = f", first in {conflict.where}" if conflict.where else ""
+        where = f", first in {place_told(conflict.where)}" if conflict.where else ""
         yield f"{conflict.count:,} of {column.count:,} sampled values look like {conflict.type}{shown}{where}"
     yield from column.notes
-    if column.is_uncertain:
+    if column.is_uncertain and not column.notes and not column.conflicts:
         nulls = f", {column.nulls:,} of {column.count:,} are null" if column.nulls else ""
         yield f"uncertain ({column.certainty:.2f}){_shown(column.examples)}{nulls}"
+
+
+def place_told(uri: str) -> str:
+    """A URI, or of a local path the last folders: a file in git does not tell of anybody's disk."""
+    if "://" in uri:
+        return uri
+    return "/".join(uri.rstrip("/").split("/")[-2:]) + ("/" if uri.endswith("/") else "")
 
 
 def _shown(examples: Sequence[str]) -> str:
