@@ -16,6 +16,7 @@ from datalake_assets.formats.csv_rows import RowBlock
 SEARCHED_ROWS = 60  # a table begins within them
 PROFILED_ROWS = 500
 MAX_HEADER_ROWS = 5
+BROKEN_ROWS = 3  # that may stand directly below the header
 MAX_NAME_CHARACTERS = 200
 
 
@@ -50,8 +51,8 @@ def find_layout(block: RowBlock, width: int, dialect: Dialect) -> Layout:
         return header
     replaced = _mended_names(block, start, width, dialect, columns)
     if replaced is not None:
-        names, why = replaced
-        return Layout(block.numbers[start] - 1, 0, start, 0.7, why, names)
+        names, why, certainty = replaced
+        return Layout(block.numbers[start] - 1, 0, start, certainty, why, names)
     skip = block.numbers[start] - 1 if start else 0
     certainty = 0.5 + 0.5 * table.fit(rows[start])
     return Layout(skip, 0, start, certainty, "the first row is data like the others, so the names are generated")
@@ -123,14 +124,14 @@ class _Rows:
             following = is_data[index : index + 4]
             if not is_data[index] or sum(following) * 2 < len(following):
                 continue
-            if not begins or (index and not is_data[index - 1] and self._is_full_names(self.rows[index - 1])):
+            if not begins or (index and not is_data[index - 1] and self.is_full_names(self.rows[index - 1])):
                 begins.append(index)
         if not begins:
             return next((index for index, data in enumerate(is_data) if data), None)
         ends = [*begins[1:], len(self.rows)]
         return max(zip(begins, ends, strict=True), key=lambda pair: (sum(is_data[pair[0] : pair[1]]), -pair[0]))[0]
 
-    def _is_full_names(self, row: Sequence[str]) -> bool:
+    def is_full_names(self, row: Sequence[str]) -> bool:
         cells = [cell.strip() for cell in row]
         return len(cells) == self.width and all(cells[:-1]) and len(set(cells)) == len(cells) and self.is_names(row)
 
@@ -141,6 +142,16 @@ def _header_above(block: RowBlock, table: _Rows, start: int) -> Layout | None:
     bottom = start - 1
     while bottom >= 0 and not any(cell.strip() for cell in rows[bottom]):
         bottom -= 1  # a row without values between the names and the data
+    # Rows of another width below the header are broken rows of data.
+    lost = bottom
+    while bottom > 0 and bottom > lost - BROKEN_ROWS and len(rows[bottom]) != width:
+        if table.is_full_names(rows[bottom - 1]):
+            bottom -= 1
+            start = bottom + 1
+            break
+        bottom -= 1
+    else:
+        bottom = lost
     if bottom < 0 or len(rows[bottom]) < width or not table.is_names(rows[bottom]):
         return None
     row = rows[bottom]
@@ -227,7 +238,7 @@ def _of_texts(block: RowBlock, table: _Rows, width: int) -> Layout:
 
 def _mended_names(
     block: RowBlock, start: int, width: int, dialect: Dialect, columns: Sequence[Column]
-) -> tuple[tuple[str, ...], str] | None:
+) -> tuple[tuple[str, ...], str, float] | None:
     """The names of a header that has another width than the rows: with a delimiter too many or too few, or another."""
     if start == 0:
         return None
@@ -240,27 +251,27 @@ def _mended_names(
         outcome, fields = split_strictly(raw, Dialect(other, dialect.quote, dialect.escape))
         cells = [value.strip() for value in fields.values]
         if outcome == "whole" and len(cells) == width and _could_be_names(cells):
-            return tuple(cells), f"the header is written with {other!r} between its names"
+            return tuple(cells), f"the header is written with {other!r} between its names", 0.8
     if len(row) > width:
         names = [name for name in row if name]
-        return (tuple(names), "the header has a delimiter too many") if len(names) == width else None
+        return (tuple(names), "the header has a delimiter too many", 0.8) if len(names) == width else None
     if len(row) < max(2, width / 2) or not _could_be_names(row):
         return None
     quote = dialect.quote
     if quote and len(row) < width:
         parted = [part for name in row for part in _parted(name, quote)]
         if len(parted) == width:
-            return tuple(parted), "the header lacks a delimiter"
+            return tuple(parted), "the header lacks a delimiter", 0.8
     names = [*row, *(f"column_{number}" for number in range(len(row) + 1, width + 1))]
-    return tuple(names), "the header has fewer names than the rows have values"
+    return tuple(names), "the header has fewer names than rows have values: which one is missing is not known", 0.4
 
 
 def _parted(name: str, quote: str) -> list[str]:
     """A name that two have grown together to, apart where a quote stands in it."""
-    at = name.find(quote)
-    if at <= 0 or at == len(name) - 1:
+    at = name.find(quote, 1)
+    if at < 0 or at == len(name) - 1:
         return [name]
-    return [name[:at], name[at + 1 :].removesuffix(quote)]
+    return [name[:at].removeprefix(quote), name[at + 1 :].removesuffix(quote)]
 
 
 def _could_be_names(cells: Sequence[str]) -> bool:

@@ -70,7 +70,9 @@ def single_column(lines: Sequence[str]) -> Scored:
     """What speaks for a text that has no delimiter at all."""
     column = Column.of(line.strip().strip('"') for line in lines[1:] or lines)
     quality = _quality(column)
-    return Scored(Dialect(), 0.45 * quality, 1, 1.0, quality, 0, len(lines))
+    text = "\n".join(lines)
+    absent = next((delimiter for delimiter in ",;\t|\x1f" if delimiter not in text), "\x1e")
+    return Scored(Dialect(absent), 0.4 * quality, 1, 1.0, quality, 0, len(lines))
 
 
 def _delimiters(lines: Sequence[str]) -> list[str]:
@@ -132,7 +134,9 @@ def _score(lines: Sequence[str], dialect: Dialect) -> Scored:
         widths = Counter(map(len, rows))
     consistency = widths[width] / len(rows)
     used = min(width, MAX_SCORED_COLUMNS)
-    columns = [Column.of(row[index] for row in rows if index < len(row)) for index in range(used)]
+    # The first row may be a header, which says nothing about its column.
+    told = rows[1:] or rows
+    columns = [Column.of(row[index] for row in told if index < len(row)) for index in range(used)]
     quality = sum(map(_quality, columns)) / used
     cells = [cell for row in rows for cell in row[1:used] if cell]
     if cells:

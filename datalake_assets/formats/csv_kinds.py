@@ -126,13 +126,15 @@ class Column:
     def fits(self, cell: str) -> bool:
         """Whether a cell may stand in this column; in a column of text everything may."""
         kind = kind_of(cell)
-        if kind in ("empty", "null") or self.main == "empty":
-            return kind == "empty" or self.kinds[kind] > 0 or self.main == "empty"
-        if self.shape is not None and self.shape == shape_of(cell):
+        if kind == "empty" or self.main == "empty":
             return True
+        # What is there once may be the very cell in question.
+        is_usual = self.kinds[kind] > max(1, 0.02 * self.filled)
+        if kind == "null":
+            return is_usual
         if self.main in TYPED:
-            return kind == self.main or (kind in NUMERIC and self.main in NUMERIC) or self.kinds[kind] > 0
-        return self.shape is None
+            return kind == self.main or (kind in NUMERIC and self.main in NUMERIC) or is_usual
+        return self.shape is None or self.shape == shape_of(cell)
 
 
 def columns_of(rows: Sequence[Sequence[str]], width: int) -> list[Column]:

@@ -82,7 +82,9 @@ def table_of(chunks: Iterable[str], source: SourceFormat, *, uri: str) -> Table 
     if first is None:
         return None
     probed = list(islice((line for line in first.lines if not is_blank(line)), PROBED_LINES + source.header))
-    width = usual_width(probed[source.header :] or probed, dialect)
+    head = RowReader(iter([LineBlock(1, probed)]), dialect, width=0).blocks()
+    names_told = max((len(row) for row in _header(head, source.header)[0]), default=0)
+    width = usual_width(probed[source.header :] or probed, dialect, names=names_told)
     # A header of several lines, quotes and all, is read by the same rules as the rows.
     reader = RowReader(chain([first], blocks), dialect, width=width)
     rows = reader.blocks()

@@ -5,6 +5,7 @@ leave most cells intact, and what stands in the other rows tells where they belo
 a cost; one is taken only if each cell then fits its column and no other arrangement is as cheap.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 
 from datalake_assets.formats.csv_fields import Dialect, Fields, split_leniently, split_strictly
@@ -16,6 +17,7 @@ MIN_ANCHORS = 2  # cells of a recognisable kind that must stand under columns of
 MAX_COLUMNS = 100
 MAX_SURPLUS = 24
 MAX_SPLIT_CHARACTERS = 64
+MAX_QUOTES = 40
 _CHANGE = 2  # a piece merged, dropped, added or split
 _UNUSUAL = 1  # a cell that no other of its column resembles, but which may be
 _MISFIT = 1_000
@@ -39,21 +41,23 @@ class Repair:
         if not self._is_able:
             return None
         self._fits.clear()
-        found = self._arranged(raw, self._dialect)
-        if found is not None:
-            return found
+        ways = [self._arranged(raw, self._dialect), self._parted_at_quote(raw)]
+        found = sorted((way for way in ways if way is not None), key=lambda way: way[0])
+        if found:
+            is_certain = len(found) == 1 or found[0][0] < found[1][0] or found[0][1] == found[1][1]
+            return list(found[0][1]) if is_certain else None
         # A row that was written with another delimiter has next to none of the file's.
         if raw.count(self._dialect.delimiter) >= len(self._columns) - 1:
             return None
         for delimiter in OTHER_DELIMITERS:
             if delimiter in (self._dialect.delimiter, self._dialect.quote) or delimiter not in raw:
                 continue
-            found = self._arranged(raw, Dialect(delimiter, self._dialect.quote, self._dialect.escape))
-            if found is not None:
-                return found
+            way = self._arranged(raw, Dialect(delimiter, self._dialect.quote, self._dialect.escape))
+            if way is not None:
+                return list(way[1])
         return None
 
-    def _arranged(self, raw: str, dialect: Dialect) -> list[str] | None:
+    def _arranged(self, raw: str, dialect: Dialect) -> Arrangement | None:
         outcome, fields = split_strictly(raw, dialect)
         if outcome != "whole":
             lenient = split_leniently(raw, dialect, None)
@@ -66,13 +70,37 @@ class Repair:
         best = self._best(fields, dialect)
         if not best or best[0][0] >= _MISFIT or (len(best) > 1 and best[1][0] <= best[0][0]):
             return None
-        values = best[0][1]
-        anchors = sum(
+        return best[0] if self._anchored(best[0][1]) >= MIN_ANCHORS else None
+
+    def _parted_at_quote(self, raw: str) -> Arrangement | None:
+        """The cells of a row that lacks the delimiter before or behind a quote."""
+        quote, delimiter = self._dialect.quote, self._dialect.delimiter
+        if not quote or not 0 < raw.count(quote) <= MAX_QUOTES:
+            return None
+        found: list[Arrangement] = []
+        for at in (match.start() for match in re.finditer(re.escape(quote), raw)):
+            if at and not raw.endswith(delimiter, 0, at):
+                found += self._if_whole(raw[:at] + delimiter + raw[at:])
+            if at and at + 1 < len(raw) and not raw.startswith((delimiter, quote), at + 1):
+                found += self._if_whole(raw[: at + 1] + delimiter + raw[at + 1 :])
+        return found[0] if found and all(other[1] == found[0][1] for other in found) else None
+
+    def _if_whole(self, raw: str) -> list[Arrangement]:
+        outcome, fields = split_strictly(raw, self._dialect)
+        if outcome != "whole" or len(fields.values) != len(self._columns):
+            return []
+        cost = _CHANGE + sum(self._cost(index, value) for index, value in enumerate(fields.values))
+        if cost >= _MISFIT or self._anchored(fields.values) < MIN_ANCHORS:
+            return []
+        return [(cost, tuple(fields.values))]
+
+    def _anchored(self, values: Sequence[str]) -> int:
+        """How many cells are of the recognisable kind that their column holds."""
+        return sum(
             1
             for index, value in enumerate(values)
             if value and self._is_anchor[index] and self._columns[index].fits(value)
         )
-        return list(values) if anchors >= MIN_ANCHORS else None
 
     def _best(self, fields: Fields, dialect: Dialect) -> list[Arrangement]:
         """The two cheapest different arrangements: reached[pieces used][columns filled]."""
@@ -137,27 +165,25 @@ class Repair:
             return 0 if column.kinds["empty"] else _UNUSUAL
         if column.main == "empty":
             return _UNUSUAL * 2
-        return 0 if column.fits(value) else _MISFIT
+        if not column.fits(value):
+            return _MISFIT
+        return 0 if column.main not in TYPED or column.kinds[kind_of(value)] else _UNUSUAL
 
     def _splits(self, value: str, is_quoted: bool, index: int) -> Iterator[tuple[str, str]]:
         """A cell taken apart into two, because the delimiter between them is missing.
 
-        Where a quote stands between them; or behind the longest beginning that fits a column of numbers, dates,
-        codes …; or before the longest end that does.
+        Behind the longest beginning that fits a column of numbers, dates, codes …, or before the longest end that does.
         """
-        quote = self._dialect.quote
-        if quote and quote in value:
-            at = value.find(quote)
-            if is_quoted:
-                yield value[:at], value[at + 1 :]
-            elif at and value.endswith(quote):
-                yield value[:at], self._dialect.unescaped(value[at + 1 : -1])
         if is_quoted:
             return
         size = len(value)
         if self._is_anchor[index]:
             for at in range(min(size - 1, MAX_SPLIT_CHARACTERS), 0, -1):
-                if self._columns[index].fits(value[:at]) and kind_of(value[:at]) != "empty":
+                if (
+                    self._columns[index].fits(value[:at])
+                    and kind_of(value[:at]) != "empty"
+                    and self._columns[index + 1].fits(value[at:])
+                ):
                     yield value[:at], value[at:]
                     return
         elif self._is_anchor[index + 1]:

@@ -25,6 +25,7 @@ MAX_RECORD_CHARACTERS = 1024 * 1024  # of a quoted value that goes over several 
 MAX_STRAY_LINES = 50  # lines a record with a stray quote may go on
 MIN_LOOKAHEAD_LINES = 20
 PROBED_LINES = 500
+FITTING_SHARE = 0.3
 
 STRAY_QUOTE = "has a quote out of place"
 OPEN_QUOTE = "has a quote that is never closed"
@@ -74,11 +75,20 @@ class RowBlock:
         self.rows.append(values)
 
 
-def usual_width(lines: Sequence[str], dialect: Dialect) -> int:
-    """How many fields most of the records in these lines have (1 if there are none)."""
+def usual_width(lines: Sequence[str], dialect: Dialect, *, names: int = 0) -> int:
+    """How many fields the records in these lines have: as many as there are names, or else as most of them have.
+
+    Args:
+        names: how many fields the header has, 0 if it is not known. With several tables in the lines there are records
+            of several widths: those that fit the header count.
+    """
     widths = Counter(_widths(lines, dialect))
+    if not widths:
+        return max(names, 1)
+    if widths[names] >= FITTING_SHARE * widths.total():
+        return names
     # Of two that are as frequent the wider one: lines of a quoted value that are no records are narrow.
-    return max(widths, key=lambda width: (widths[width], width)) if widths else 1
+    return max(widths, key=lambda width: (widths[width], width))
 
 
 def _widths(lines: Sequence[str], dialect: Dialect) -> Iterator[int]:
