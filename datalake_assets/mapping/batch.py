@@ -16,7 +16,7 @@ from datalake_assets.errors import UnreadableObject
 from datalake_assets.formats.source_format import SourceFormat
 from datalake_assets.mapping import line_numbers, normalised_staging
 from datalake_assets.mapping.normalised import NormalisedFile, normalise
-from datalake_assets.mapping.raw_files import PreparedFile, StagedFile, is_plain, prepare, rewrite
+from datalake_assets.mapping.raw_files import PreparedFile, StagedFile, has_blank_lines, is_plain, prepare, rewrite
 from datalake_assets.mapping.spec import MappingSpec
 from datalake_assets.mapping.sql import literal
 from datalake_assets.mapping.staging import FileRows, account, stage
@@ -76,6 +76,9 @@ def load_batch(
 def _load_text(connection: "duckdb.DuckDBPyConnection", spec: MappingSpec, batch: list[PreparedFile]) -> list[FileRows]:
     batch = _staged(connection, spec, batch)
     rows = account(connection, batch)
+    if rows is None and any(_hides_blank_lines(file) for file in batch):
+        batch = _staged(connection, spec, [rewrite(file) if _hides_blank_lines(file) else file for file in batch])
+        rows = account(connection, batch)
     if rows is None:
         # There are line breaks within values: read again and count them.
         stage(connection, spec, batch, count_newlines=True)
@@ -83,6 +86,11 @@ def _load_text(connection: "duckdb.DuckDBPyConnection", spec: MappingSpec, batch
         assert rows is not None
     _number(connection, rows)
     return rows
+
+
+def _hides_blank_lines(file: PreparedFile) -> bool:
+    """Whether the parser dropped lines without a trace."""
+    return not file.is_rewritten and has_blank_lines(file.path)
 
 
 def _staged(
@@ -93,11 +101,12 @@ def _staged(
     try:
         stage(connection, spec, batch)
     except duckdb.InvalidInputException as error:
-        mixed = [file for file in batch if file.has_mixed_line_ends and not file.is_rewritten]
-        if not mixed:
+        odd = [file for file in batch if not file.is_rewritten]
+        odd = [file for file in odd if file.has_mixed_line_ends or has_blank_lines(file.path)]
+        if not odd:
             raise _unreadable(error, batch) from error
         # The parser takes some mixtures of line ends and not others; only the latter are worth a rewrite.
-        batch = [rewrite(file) if file in mixed else file for file in batch]
+        batch = [rewrite(file) if file in odd else file for file in batch]
         try:
             stage(connection, spec, batch)
         except duckdb.InvalidInputException as again:

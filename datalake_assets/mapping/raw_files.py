@@ -18,7 +18,7 @@ from datalake_assets.errors import EmptyObject, UnreadableObject
 from datalake_assets.formats.bytes import byte_chunks, compression_by_name
 from datalake_assets.formats.source_format import Compression, SourceFormat
 
-CHUNK_BYTES = 4 * 1024 * 1024
+CHUNK_BYTES = 1024 * 1024  # what stays in the processor's cache while it is looked through
 MAX_HEADER_BYTES = 1024 * 1024
 # Control characters keep the placeholders out of ordinary text; what they replace is restored after parsing.
 BLANK_LINE = "\x1a\x1fblank-line\x1f\x1a"
@@ -59,7 +59,6 @@ class Scan:
     ends_line: bool = True
     leading_blank_lines: int = 0
     trailing_blank_lines: int = 0
-    has_blank_lines: bool = False
     has_nul: bool = False
 
     @property
@@ -172,8 +171,23 @@ def prepare(file: StagedFile, source: SourceFormat, target: Path) -> PreparedFil
         blank_line=BLANK_LINE if len(header) > 1 else BLANK_LINE + source.delimiter + BLANK_LINE,
         size=scan.size,
     )
-    # The parser takes a lone carriage return for the end of a record, or not, as it comes.
-    return rewrite(prepared) if scan.has_blank_lines or scan.has_lone_returns else prepared
+    # The parser takes a lone carriage return for the end of a record, or not, as it comes; a blank line for the header;
+    # and where there is one column, any blank line for an empty value.
+    is_unclear = scan.leading_blank_lines or scan.has_lone_returns or (len(header) == 1 and has_blank_lines(target))
+    return rewrite(prepared) if is_unclear else prepared
+
+
+def has_blank_lines(path: Path) -> bool:
+    """Whether line ends follow each other; dearer than all else there is to look for, and seldom needed."""
+    last = b""
+    for chunk in _read(path):
+        seam = last + chunk[:1]
+        if b"\n\n" in chunk or seam == b"\n\n":
+            return True
+        if (b"\r" in chunk or last == b"\r") and (b"\n\r" in chunk or b"\r\r" in chunk or seam in (b"\n\r", b"\r\r")):
+            return True
+        last = chunk[-1:]
+    return False
 
 
 def rewrite(file: PreparedFile) -> PreparedFile:
@@ -287,7 +301,7 @@ def _copied(chunks: Iterator[bytes], target: Path) -> Iterator[bytes]:
 
 def _scan(chunks: Iterator[bytes]) -> Scan:
     size = newlines = returns = pairs = leading = 0
-    blanks = nul = False
+    nul = False
     at_start = True
     last = b""  # the last byte of the chunk before
     tail = b""  # the line ends at the end so far
@@ -297,12 +311,9 @@ def _scan(chunks: Iterator[bytes]) -> Scan:
         chunk_text = chunk.removeprefix(_UTF8_BOM) if size == 0 else chunk
         size += len(chunk_text)
         newlines += chunk.count(b"\n")
-        seam = last + chunk[:1]
         if b"\r" in chunk or last == b"\r":
             returns += chunk.count(b"\r")
-            pairs += chunk.count(b"\r\n") + (seam == b"\r\n")
-            blanks = blanks or b"\n\r" in chunk or b"\r\r" in chunk or seam in (b"\n\r", b"\r\r")
-        blanks = blanks or b"\n\n" in chunk or seam == b"\n\n"
+            pairs += chunk.count(b"\r\n") + (last + chunk[:1] == b"\r\n")
         nul = nul or b"\0" in chunk
         stripped = chunk_text.rstrip(b"\r\n")
         if at_start:
@@ -320,7 +331,6 @@ def _scan(chunks: Iterator[bytes]) -> Scan:
         ends_line=bool(tail),
         leading_blank_lines=leading,
         trailing_blank_lines=max(_line_ends(tail) - 1, 0),
-        has_blank_lines=blanks or bool(leading),
         has_nul=nul,
     )
 

@@ -82,7 +82,7 @@ def stage(
     # One record can be rejected for several reasons.
     connection.execute(f"""
 CREATE OR REPLACE TABLE broken AS
-SELECT *, {newlines} AS newlines, raw = {literal(batch[0].blank_line)} AS is_blank FROM (
+SELECT *, {newlines} AS newlines, raw IN ('', {literal(batch[0].blank_line)}) AS is_blank FROM (
     SELECT file_index, line + {header} AS record, {restored} AS raw, list_sort(list(DISTINCT {_REASONS})) AS reasons
     FROM rejects JOIN reject_scans USING (scan_id, file_id)
     JOIN (VALUES {paths}) AS paths(file_index, path) ON path = file_path
