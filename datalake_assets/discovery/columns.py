@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from datalake_assets.column_types import TargetType
-from datalake_assets.discovery.lattice import TEXT, join
+from datalake_assets.discovery.lattice import TEXT
 from datalake_assets.discovery.node import MAX_NESTED_DEPTH, Node, raw_name
 from datalake_assets.discovery.report import Conflict, DiscoveredColumn
 from datalake_assets.discovery.scalar_columns import QUARANTINE_SHARE, Decision, date_order, decide
@@ -249,7 +249,9 @@ def _array(node: Node, name: str, path: str, times: int, nulls: int, reading: Re
     part = _column(element, "element", f"{path}[]", element.seen, reading, depth=depth + 1)
     notes = [f"up to {node.longest_array:,} elements"]
     certainty = part.certainty
-    if not element.seen:
+    if element.declared is not None or element.objects or element.arrays:
+        notes = notes if element.seen else []
+    elif not element.seen:
         notes, certainty = ["only empty arrays were seen"], 0.4
     return DiscoveredColumn(
         name=name,
@@ -350,12 +352,3 @@ def _declared(declared: TargetType, name: str, path: str, times: int, nulls: int
         examples=tuple(_examples(node)),
         parts=tuple(parts),
     )
-
-
-def common_type(columns: Iterable[DiscoveredColumn]) -> TargetType | None:
-    """The least type that holds all of them; columns that were never filled have none."""
-    found: TargetType | None = None
-    for column in columns:
-        if column.nulls < column.count:
-            found = join(found, column.type)
-    return found

@@ -39,11 +39,6 @@ def join(one: TargetType | None, other: TargetType | None) -> TargetType | None:
     return TEXT
 
 
-def is_widening(before: TargetType | None, after: TargetType | None) -> bool:
-    """Whether `after` holds every value of `before`, so that data written as `before` is still right."""
-    return join(before, after) == after
-
-
 def decimal(int_digits: int, scale: int) -> TargetType:
     """The decimal with so many digits before and after the point; text when there is none."""
     if int_digits + scale > MAX_DECIMAL_DIGITS or scale > MAX_DECIMAL_SCALE:
