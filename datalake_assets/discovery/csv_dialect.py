@@ -9,7 +9,7 @@ from datalake_assets.formats.csv_footer import MAX_FOOTER_ROWS, footer_rows
 from datalake_assets.formats.csv_kinds import TYPED, Column, columns_of
 from datalake_assets.formats.csv_lines import LineBlock, is_blank, line_end_of
 from datalake_assets.formats.csv_records import table_of
-from datalake_assets.formats.csv_rows import RowBlock, RowReader
+from datalake_assets.formats.csv_rows import RowBlock, RowReader, split_at_other_ends
 from datalake_assets.formats.csv_tables import first_table
 from datalake_assets.formats.source_format import MAX_SKIPPED_LINES, SourceFormat
 
@@ -51,7 +51,7 @@ def find_csv(text: str, *, is_complete: bool, encoding: str = "utf-8") -> CsvFin
     lines = text.split(end)
     if not lines[-1] or (not is_complete and len(lines) > 1):
         lines.pop()
-    sample = scored_lines([line.removesuffix("\r") for line in lines if not is_blank(line)])
+    sample = scored_lines([line for line in split_at_other_ends(lines) if line])
     if not sample:
         return None
     candidates = [scored for scored in best_dialects(sample) if scored.score > 0]
@@ -107,7 +107,7 @@ def _finding(lines: list[str], best: Scored, certainty: float, *, is_complete: b
             notes.append(f"no data from line {first} on")
     kept = cut.rows[: len(cut.rows) - footer]
     words |= _odd_rows(kept, width, header_width=len(told) or width)
-    source = SourceFormat(**words)  # type: ignore[arg-type]
+    source = SourceFormat(**words)
     table = table_of(iter(["\n".join(lines)]), source, uri="")
     names = table.names if table else ()
     types = _typed_share(columns)

@@ -39,9 +39,11 @@ def find_layout(block: RowBlock, width: int, dialect: Dialect) -> Layout:
     """Find the header of the rows of a text; `width` is how many fields most of them have."""
     rows = block.rows
     whole = [row for row in rows if len(row) == width and any(row)]
-    columns = columns_of(whole[len(whole) // 4 : len(whole) - len(whole) // 8][:PROFILED_ROWS] or whole[-1:], width)
     if len(whole) == 1:
         return _of_one_row(block, width)
+    # The first rows may be something else than data, and so may the last ones.
+    told = whole[max(1, len(whole) // 4) : len(whole) - len(whole) // 8]
+    columns = columns_of(told[:PROFILED_ROWS], width)
     table = _Rows(rows, columns, width)
     start = table.first_data()
     if start is None:

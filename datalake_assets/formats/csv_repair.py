@@ -178,6 +178,8 @@ class Repair:
             return
         size = len(value)
         if self._is_anchor[index]:
+            if self._columns[index].fits(value):
+                return
             for at in range(min(size - 1, MAX_SPLIT_CHARACTERS), 0, -1):
                 if (
                     self._columns[index].fits(value[:at])

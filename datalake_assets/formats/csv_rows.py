@@ -92,9 +92,14 @@ def usual_width(lines: Sequence[str], dialect: Dialect, *, names: int = 0) -> in
 
 
 def _widths(lines: Sequence[str], dialect: Dialect) -> Iterator[int]:
-    reader = RowReader(iter([LineBlock(1, list(lines))]), dialect, width=0)
+    reader = RowReader(iter([LineBlock(1, split_at_other_ends(lines))]), dialect, width=0)
     for block in reader.blocks():
         yield from map(len, block.rows)
+
+
+def split_at_other_ends(lines: Sequence[str]) -> list[str]:
+    """Lines cut where another kind of line end stands within them (which may also be within quotes)."""
+    return [piece for line in lines for piece in line.removesuffix("\r").replace("\r", "\n").split("\n")]
 
 
 class RowReader:
