@@ -13,10 +13,13 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, NamedTuple
+from urllib.parse import unquote
 
 MAX_RECORD_BYTES = 4 * 1024 * 1024
 MAX_OPEN_QUOTE_CHARACTERS = 64 * 1024 * 1024
 
+REDACTED = "***"
+HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 TOO_FEW = "has too few fields"
 TOO_MANY = "has too many fields"
 OPEN_QUOTE = "has a quote that is not closed or ends within a value"
@@ -25,7 +28,6 @@ TOO_LONG = f"is longer than {MAX_RECORD_BYTES} bytes"
 
 # A byte that is not UTF-8 is read as one of these, so that it costs its record and not its file.
 _WRONG_BYTE = re.compile("[\udc80-\udcff]")
-_CONTROL = re.compile("[\x00-\x1f]")
 
 
 class BadFile(Exception):
@@ -38,7 +40,9 @@ class Source:
 
     columns: tuple[str, ...]
     required: tuple[str, ...] = ()
-    dropped: tuple[str, ...] = ()  # read by nobody and not rescued either
+    dropped: tuple[str, ...] = ()  # of them those that nobody reads: never shown
+    masked: tuple[str, ...] = ()  # of them those whose texts are never shown
+    keys: tuple[str, ...] = ()  # names before = in a file's path, whose values come behind the columns
     null_values: tuple[str, ...] = ("",)
     format: str = "csv"
     encoding: str = "utf-8"
@@ -49,13 +53,13 @@ class Source:
 
 
 class Row(NamedTuple):
-    """One record: `reason` says why it is broken as a whole, `raw` is the record as it was, `texts` are c0, c1 ..."""
+    """One record: why it is broken as a whole, how it was, the members of `_rescued_data`, the texts c0, c1 ..."""
 
     source_file: str
     source_row: int
     reason: str | None
     raw: str
-    rescued: str | None
+    surplus: str | None
     texts: tuple[str | None, ...]
 
 
@@ -70,31 +74,40 @@ def read_csv(stream: IO[bytes], uri: str, source: Source) -> Iterator[Row]:
     names = tuple(name.strip() for name in header.fields)
     places = _places(names, uri, source)
     keys = json_keys(names)
-    wanted = {*source.columns, *source.dropped}
-    surplus = [number for number, name in enumerate(names) if name not in wanted]
+    values = key_values(uri, source.keys)
+    surplus = [number for number, name in enumerate(names) if name not in source.columns]
+    shown = [number for number, name in enumerate(names) if name not in source.dropped]
+    hidden = frozenset(number for number, name in enumerate(names) if name in source.masked)
     nulls = frozenset(source.null_values)
-    nothing = (None,) * len(places)
+    nothing = (None,) * (len(places) + len(values))
     for record in records:
         fields = record.fields
         if reasons := _reasons(record, len(names)):
-            raw = _WRONG_BYTE.sub("?", record.text.strip("\r\n"))
-            yield Row(uri, record.line, "; ".join(f"record {reason}" for reason in sorted(reasons)), raw, None, nothing)
+            raw = REDACTED if source.masked else _WRONG_BYTE.sub("?", record.text.strip("\r\n"))
+            yield Row(uri, record.line, "; record ".join(sorted(reasons)), raw, None, nothing)
             continue
-        rescued = [(keys[number], fields[number]) for number in surplus if fields[number] not in nulls]
+        left = [(keys[number], fields[number]) for number in surplus if fields[number] not in nulls]
         yield Row(
             uri,
             record.line,
             None,
-            json_object(list(zip(keys, fields, strict=True))),
-            json_object(rescued) if rescued else None,
-            tuple(None if place is None else fields[place] for place in places),
+            json_object([(keys[number], REDACTED if number in hidden else fields[number]) for number in shown]),
+            json_object(left)[1:-1] if left else None,
+            (*(None if place is None else fields[place] for place in places), *values),
         )
 
 
-def json_object(pairs: Sequence[tuple[str, str | None]]) -> str:
+def key_values(uri: str, names: Sequence[str]) -> tuple[str | None, ...]:
+    """The values of `name=value` among the folders of a path; of several the last counts."""
+    found = dict(folder.split("=", 1) for folder in uri.split("/")[:-1] if "=" in folder)
+    values = (found.get(name) for name in names)
+    return tuple(None if value in (None, HIVE_NULL) else unquote(value or "") for value in values)
+
+
+def json_object(pairs: Sequence[tuple[str, str]]) -> str:
     """A JSON object of texts in their order, written as the platform writes it: nothing escaped but what must be."""
     text = json.dumps(dict(pairs), ensure_ascii=False, separators=(",", ":"))
-    if _CONTROL.search("".join(value or "" for pair in pairs for value in pair)):
+    if "\\u00" in text:
         # Control characters are written in capital digits.
         text = re.sub(r"(\\\\)|\\u00([01][0-9a-f])", lambda m: m[1] or f"\\u00{m[2].upper()}", text)
     return text
@@ -190,7 +203,7 @@ def _quoted(
                 elif end < 0:
                     longer = join_next(text)
                     if longer is None or len(longer) > MAX_OPEN_QUOTE_CHARACTERS:
-                        raise BadFile(f"line {number}: a quote is not closed")
+                        raise BadFile(f"a quote is not closed near line {number}")
                     text = longer
                 elif escape == quote and text.startswith(quote, end + 1):
                     parts.append(text[at : end + 1])
@@ -285,6 +298,6 @@ def _decompressed(stream: IO[bytes], uri: str, source: Source) -> IO[bytes]:
     if compression == "zstd":
         import pyarrow as pa  # the standard library reads no zstd before Python 3.14
 
-        return io.BytesIO(pa.input_stream(stream, compression="zstd").read())
+        return io.BytesIO(pa.input_stream(io.BytesIO(stream.read()), compression="zstd").read())
     opened: IO[bytes] = _OPENERS[compression](stream)
     return opened

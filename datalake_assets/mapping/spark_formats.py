@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from datalake_assets.errors import Unsupported
-from datalake_assets.mapping.spark_text import SPACE, literal, part
+from datalake_assets.mapping.spark_text import SPACE, literal, with_parts
 
 MONTHS = (
     "january", "february", "march", "april", "may", "june",
@@ -68,7 +68,7 @@ def compile_format(format_: str, text: str) -> str:
         # strptime reads +00:00 but not the Z that means the same.
         zulu = literal(r"[Zz]([ \t\n\f\r]*)\z")
         text = f"regexp_replace({text}, {zulu}, '+00:00$1')"
-    return f"CASE WHEN {text} RLIKE {literal(pattern)} THEN {_moment(text, pattern, groups)} END"
+    return with_parts(text, pattern, count, lambda parts: _moment(parts, groups))
 
 
 def _pieces(format_: str) -> list[tuple[str, bool]]:
@@ -106,8 +106,8 @@ def _number(digits: int, behind: Sequence[tuple[str, bool]]) -> str:
     return f"([0-9]{{{digits}}})" if _next_is_digit(behind) else f"([0-9]{{1,{digits}}})"
 
 
-def _moment(text: str, pattern: str, groups: dict[str, int]) -> str:
-    found = {letter: part(text, pattern, group) for letter, group in groups.items()}
+def _moment(parts: list[str], groups: dict[str, int]) -> str:
+    found = {letter: parts[group - 1] for letter, group in groups.items()}
     clock = (
         f"lpad({_hour(found)}, 2, '0'), ':', lpad({found.get('M', literal('0'))}, 2, '0'), "
         f"':', lpad({found.get('S', literal('0'))}, 2, '0'), '.', rpad({found.get('f', literal('0'))}, 6, '0')"
@@ -118,7 +118,7 @@ def _moment(text: str, pattern: str, groups: dict[str, int]) -> str:
         ordinal = f"CAST({found['j']} AS INT)"
         moment = f"CASE WHEN {ordinal} BETWEEN 1 AND 366 THEN timestampadd(DAY, {ordinal} - 1, {moment}) END"
     if "z" in groups:
-        sign, *digits = (part(text, pattern, groups["z"] + number) for number in range(1 + len(_ZONE_SECONDS)))
+        sign, *digits = parts[groups["z"] - 1 : groups["z"] + len(_ZONE_SECONDS)]
         offset = " + ".join(
             f"CAST(concat('0', {found}) AS INT) * {factor}" for found, factor in zip(digits, _ZONE_SECONDS, strict=True)
         )

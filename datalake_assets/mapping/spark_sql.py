@@ -246,15 +246,16 @@ def _null_if(text: str, null_values: Sequence[str]) -> str:
 
 
 def _failure(condition: str, column: str, why: str, text: str) -> str:
-    shown = f"replace(left({text}, {VALUE_CHARACTERS_IN_REASON}), chr(0), {literal(chr(92) + '0')})"
-    quoted = f"coalesce(concat(' \\'', {shown}, '\\''), '')"
-    sentence = f"concat({literal(column)}, {quoted}, {literal(' ' + why)})"
-    return f"CASE WHEN {condition} THEN named_struct('column', {literal(column)}, 'sentence', {sentence}) END"
+    failure = f"named_struct('column', {literal(column)}, 'reason', {literal(why)}, 'value', {text})"
+    return f"CASE WHEN {condition} THEN {failure} END"
 
 
 def _quarantine() -> str:
+    shown = f"replace(left(failure.value, {VALUE_CHARACTERS_IN_REASON}), chr(0), {literal(chr(92) + '0')})"
+    # concat_ws leaves out the value where there is none.
+    sentence = f"concat_ws(' ', failure.column, concat('\\'', {shown}, '\\''), failure.reason)"
     values = [
-        "coalesce(concat('record ', reason), array_join(transform(failures, failure -> failure.sentence), '; '))",
+        f"coalesce(concat('record ', reason), array_join(transform(failures, failure -> {sentence}), '; '))",
         "CASE WHEN reason IS NULL THEN array_join(transform(failures, failure -> failure.column), ', ') END",
         "raw",
         "source_file",

@@ -1,4 +1,6 @@
-"""Texts within Spark SQL: literals, regular expressions for a whole value, JSON."""
+"""Texts within Spark SQL: literals, and regular expressions for a whole value."""
+
+from collections.abc import Callable
 
 SPACE = r"[ \t\n\x0B\f\r]"
 # What DuckDB's regular expressions call a space; its casts know one more.
@@ -10,23 +12,24 @@ def literal(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def literals(texts: "tuple[str, ...] | list[str]") -> str:
-    """A list of string literals."""
-    return ", ".join(literal(text) for text in texts)
-
-
 def spaced(pattern: str) -> str:
     """The pattern for a whole value with spaces around it."""
     # Not $, which Java also finds before a line feed at the end.
     return rf"\A{REGEX_SPACE}*{pattern}{REGEX_SPACE}*\z"
 
 
-def json_text(text: str) -> str:
-    """A text that is not NULL as a JSON string."""
-    array = f"to_json(array({text}))"
-    return f"substr({array}, 2, length({array}) - 2)"
-
-
 def part(text: str, pattern: str, group: int) -> str:
     """What a group of the pattern holds; the empty text where it holds nothing or the whole does not match."""
     return f"regexp_extract({text}, {literal(pattern)}, {group})"
+
+
+def with_parts(text: str, pattern: str, groups: int, value: Callable[[list[str]], str]) -> str:
+    """A value made of what the groups of the pattern hold (empty where nothing), NULL if the whole does not match.
+
+    The text is taken apart once: SQL has no other name for a value in the middle of an expression than a lambda's.
+    No group may hold a bar.
+    """
+    found = "|".join(f"${group}" for group in range(1, groups + 1))
+    parts = f"split(regexp_replace({text}, {literal(pattern)}, {literal(found)}), '[|]')"
+    made = value([f"at[{group}]" for group in range(groups)])
+    return f"CASE WHEN {text} RLIKE {literal(pattern)} THEN transform(array({parts}), at -> {made})[0] END"

@@ -10,7 +10,7 @@ import re
 from datalake_assets.column_types import TargetType
 from datalake_assets.mapping.columns import NUMBERS
 from datalake_assets.mapping.spark_formats import compile_format
-from datalake_assets.mapping.spark_text import literal, part, spaced
+from datalake_assets.mapping.spark_text import literal, part, spaced, with_parts
 from datalake_assets.mapping.sql_values import FALSE_TEXTS, TRUE_TEXTS, Reading
 
 _DATE = spaced("([0-9]{4}-[0-9]{2}-[0-9]{2})")
@@ -81,40 +81,40 @@ def _by_format(reading: Reading, format_: str, text: str) -> str:
 
 
 def _timestamp(text: str, zone: str | None) -> str:
-    day, hour, minute, second, fraction, utc, sign, hours, minutes = (
-        part(text, _TIMESTAMP, group) for group in range(1, 10)
-    )
-    clock = (
-        f"concat(' ', CASE {hour} WHEN '' THEN '00' WHEN '24' THEN '00' ELSE {hour} END, "
-        f"':', lpad({minute}, 2, '0'), ':', lpad({second}, 2, '0'), '.', rpad(left({fraction}, 6), 6, '0'))"
-    )
-    read = f"try_cast(concat({day}, {clock}) AS TIMESTAMP_NTZ)"
-    # An hour of 24 is the end of the day, and nothing but that.
-    midnight = f"try_cast(concat({day}, ' 00:00:00') AS TIMESTAMP_NTZ)"
-    local = f"CASE WHEN {hour} <> '24' THEN {read} WHEN {read} = {midnight} THEN timestampadd(MINUTE, 1440, {read}) END"
-    offset = f"(CAST({hours} AS INT) * 60 + CAST(concat('0', {minutes}) AS INT))"
-    shifted = f"timestampadd(MINUTE, CASE {sign} WHEN '-' THEN {offset} ELSE -{offset} END, {local})"
-    unzoned = f"WHEN {utc} = '' THEN {_from_zone(local, zone)} " if zone else ""
-    return (
-        f"CASE WHEN NOT {text} RLIKE {literal(_TIMESTAMP)} THEN NULL "
-        f"WHEN {sign} <> '' THEN {shifted} {unzoned}ELSE {local} END"
-    )
+    def moment(parts: list[str]) -> str:
+        day, hour, minute, second, fraction, utc, sign, hours, minutes = parts
+        clock = f"lpad({minute}, 2, '0'), ':', lpad({second}, 2, '0'), '.', rpad(left({fraction}, 6), 6, '0')"
+        usual = f"try_cast(concat({day}, ' ', lpad({hour}, 2, '0'), ':', {clock}) AS TIMESTAMP_NTZ)"
+        # An hour of 24 is the end of the day, and nothing but that.
+        is_midnight = f"concat({clock}) = '00:00.000000'"
+        next_day = f"timestampadd(MINUTE, 1440, try_cast({day} AS TIMESTAMP_NTZ))"
+        local = f"CASE WHEN {hour} <> '24' THEN {usual} WHEN {is_midnight} THEN {next_day} END"
+        offset = f"(CAST({hours} AS INT) * 60 + CAST(concat('0', {minutes}) AS INT))"
+        shifted = f"timestampadd(MINUTE, CASE {sign} WHEN '-' THEN {offset} ELSE -{offset} END, {local})"
+        unzoned = f"WHEN {utc} = '' THEN {_from_zone(local, zone)} " if zone else ""
+        return f"CASE WHEN {sign} <> '' THEN {shifted} {unzoned}ELSE {local} END"
+
+    return with_parts(text, _TIMESTAMP, 9, moment)
 
 
 def _from_zone(local: str, zone: str) -> str:
     """A local time in UTC: the earlier of two when the clocks are set back, NULL when they skip it."""
     # The session's zone is UTC, so that a time with a zone and one without are the same.
-    moment = f"CAST({local} AS TIMESTAMP)"
-    utc = f"to_utc_timestamp({moment}, {literal(zone)})"
-    return f"CASE WHEN from_utc_timestamp({utc}, {literal(zone)}) = {moment} THEN CAST({utc} AS TIMESTAMP_NTZ) END"
+    utc = f"to_utc_timestamp(here, {literal(zone)})"
+    there = f"CASE WHEN from_utc_timestamp({utc}, {literal(zone)}) = here THEN CAST({utc} AS TIMESTAMP_NTZ) END"
+    return f"transform(array(CAST({local} AS TIMESTAMP)), here -> {there})[0]"
 
 
 def _epoch(text: str, *, places: int) -> str:
     """Seconds or milliseconds since 1970; digits beyond microseconds are cut."""
-    sign, whole, fraction = (part(text, _EPOCH, group) for group in (1, 2, 3))
-    digits = f"concat({sign}, {whole}, rpad(left({fraction}, {places}), {places}, '0'))"
-    microseconds = f"CAST({digits} AS DECIMAL(38,0))"
-    return (
-        f"CASE WHEN {text} RLIKE {literal(_EPOCH)} AND abs({microseconds}) < 377705116800000000 "
-        f"THEN CAST(timestamp_micros(CAST({microseconds} AS BIGINT)) AS TIMESTAMP_NTZ) END"
-    )
+
+    def moment(parts: list[str]) -> str:
+        sign, whole, fraction = parts
+        digits = f"concat({sign}, {whole}, rpad(left({fraction}, {places}), {places}, '0'))"
+        microseconds = f"CAST({digits} AS DECIMAL(38,0))"
+        return (
+            f"CASE WHEN abs({microseconds}) < 377705116800000000 "
+            f"THEN CAST(timestamp_micros(CAST({microseconds} AS BIGINT)) AS TIMESTAMP_NTZ) END"
+        )
+
+    return with_parts(text, _EPOCH, 3, moment)

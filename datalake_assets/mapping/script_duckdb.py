@@ -1,0 +1,82 @@
+"""The program for DuckDB: raw files become a table of texts, and three statements make Parquet of it."""
+
+import csv
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from datalake_assets.mapping.script_files import (
+    Mapping,
+    find_files,
+    is_s3,
+    read_arguments,
+    read_rows,
+    report,
+    upload,
+)
+from datalake_assets.mapping.script_reader import BadFile
+
+# Stands for NULL between this program and DuckDB; no text of a file is like it.
+_NULL = "\x1a\x1fnull\x1f\x1a"
+_MAX_LINE_BYTES = 256 * 1024 * 1024
+
+
+def main(mapping: Mapping, arguments: Sequence[str] | None = None) -> int:
+    options = read_arguments(mapping, arguments)
+    try:
+        files = find_files(options.input, mapping.patterns, options.partition)
+        with tempfile.TemporaryDirectory() as work:
+            target = Path(work) / "out" if is_s3(options.output) else Path(options.output)
+            counts = map_to_parquet(mapping, files, target, Path(work))
+            if is_s3(options.output):
+                upload(target, options.output)
+    except BadFile as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return report(mapping, len(files), *counts)
+
+
+def map_to_parquet(mapping: Mapping, files: Sequence[str], target: Path, work: Path) -> tuple[int, int, int]:
+    """Write `good` and `quarantine` below the target; return the numbers of good, bad and repeated rows."""
+    import duckdb
+
+    if target.exists() and any(target.iterdir()):
+        raise BadFile(f"{target}: the output is not empty")
+    texts = work / "records.csv"
+    with texts.open("w", encoding="utf-8", newline="") as out:
+        csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(_lines(mapping, files))
+    connection = duckdb.connect(str(work / "work.duckdb"))
+    # Times with an offset become UTC.
+    connection.execute("SET TimeZone = 'UTC'")
+    # Statistics would make a column without nulls REQUIRED in the Parquet file: the schema must not hang on the data.
+    connection.execute("SET disabled_optimizers = 'statistics_propagation'")
+    number = len(mapping.source.columns) + len(mapping.source.keys)
+    names = ["source_file", "reason", "raw", "surplus", *(f"c{each}" for each in range(number))]
+    columns = {"source_row": "BIGINT"} | dict.fromkeys(names, "VARCHAR")
+    connection.execute(
+        "CREATE TABLE records AS SELECT * FROM read_csv(?, columns = ?, header = false, delim = ',', quote = '\"', "
+        "escape = '\"', nullstr = ?, auto_detect = false, parallel = false, max_line_size = ?)",
+        [str(texts), columns, _NULL, _MAX_LINE_BYTES],
+    )
+    texts.unlink()
+    connection.execute(f"CREATE TABLE checked AS {mapping.checked}")
+    for name, query in (("good", mapping.good), ("quarantine", mapping.quarantine)):
+        (target / name).mkdir(parents=True)
+        path = str(target / name / "part-00000.parquet").replace("'", "''")
+        connection.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
+    totals = connection.execute(
+        "SELECT (SELECT count(*) FROM checked WHERE failures IS NULL), "
+        "(SELECT count(*) FROM checked WHERE failures IS NOT NULL), "
+        f"(SELECT count(*) FROM ({mapping.good}))"
+    ).fetchall()
+    connection.close()
+    ((mapped, bad, good),) = totals
+    return good, bad, mapped - good
+
+
+def _lines(mapping: Mapping, files: Sequence[str]) -> Iterator[list[str | int]]:
+    for file in files:
+        for row in read_rows(file, mapping.source):
+            texts = (row.source_file, row.reason, row.raw, row.surplus, *row.texts)
+            yield [row.source_row, *(_NULL if text is None else text for text in texts)]
