@@ -8,8 +8,8 @@ somebody who looks at a file wants to see them.
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from datalake_assets.formats.csv_normal import Normalised
     from datalake_assets.formats.csv_records import Table
 
-# Of a remote object of which the first rows are wanted. Formats whose schema is at their end come as a whole.
-BEGINNING_BYTES = 64 * 1024 * 1024
+# Of a remote object of which the first rows are wanted; more comes when they are not enough.
+BEGINNING_BYTES = 8 * 1024 * 1024
 _COPY_BYTES = 1024 * 1024
 Cells = Sequence[str | None]
 MAX_TOLD = 5  # broken records that are named
@@ -55,7 +55,7 @@ class OpenedObject:
 
     Args:
         names: of the columns of a flat object; None where each record is a JSON object.
-        is_cut: only the beginning was fetched.
+        rest: fetches all of an object of which only the beginning is there; None for a whole one.
         broken: how many records could not be read so far; `first_broken` has line and reason of the first ones.
         normalised: of a delimited file, what became of its rows so far.
     """
@@ -64,7 +64,7 @@ class OpenedObject:
     classification: Classification
     source: SourceFormat
     path: Path
-    is_cut: bool
+    rest: Callable[[], Path] | None = None
     names: tuple[str, ...] | None = None
     broken: int = 0
     first_broken: list[tuple[int, str]] = field(default_factory=list)
@@ -101,12 +101,23 @@ class OpenedObject:
             self.open()
         opened, self._opened = self._opened, None
         assert opened is not None
-        try:
+        if self.rest is None:
             yield from opened
-        except BadInput:
-            # A beginning ends in the middle of a record, or of a compressed block.
-            if not self.is_cut:
-                raise
+            return
+        given = 0
+        held: Block | None = None
+        with suppress(BadInput):  # a beginning ends in the middle of a record, or of a compressed block
+            for block in opened:
+                if held is not None:
+                    yield held
+                    given += len(held.numbers)
+                held = block
+        # The last block may be cut: all that was not given is read again.
+        self.path, self.rest = self.rest(), None
+        for block in self.blocks():
+            if given < len(block.numbers):
+                yield Block(block.numbers[given:], block.cells[given:], block.texts[given:])
+            given = max(given - len(block.numbers), 0)
 
     def _delimited(self, table: "Table") -> Iterator[Block]:
         from datalake_assets.formats.csv_normal import Normalised, normal_blocks
@@ -184,10 +195,21 @@ def open_rows(
     source = classification.source
     if source is None:
         raise UnreadableObject(f"its format is unknown: {classification.reason}", where=found.uri)
-    is_cut = not (found.is_local or is_whole or found.size <= BEGINNING_BYTES or _needs_its_end(source, found))
-    path = _beginning(found, folder, account) if is_cut else download(found, folder, account=account)
-    opened = OpenedObject(found, classification, source, path, is_cut)
-    opened.open()
+
+    def whole() -> Path:
+        return download(found, folder, account=account)
+
+    if found.is_local or is_whole or found.size <= BEGINNING_BYTES or _needs_its_end(source, found):
+        opened = OpenedObject(found, classification, source, whole())
+    else:
+        opened = OpenedObject(found, classification, source, _beginning(found, folder, account), rest=whole)
+    try:
+        opened.open()
+    except BadInput:
+        if opened.rest is None:
+            raise
+        opened.path, opened.rest = opened.rest(), None
+        opened.open()
     return opened
 
 
