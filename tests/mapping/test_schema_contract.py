@@ -28,7 +28,7 @@ JSON = b"""{"id": 1, "New": "x"}
 
 
 def _map(mode: str, content: bytes, folder: Path, *columns: Any) -> Mapped:
-    words = {"format": "json"} if content.startswith(b"{") else {}
+    words: dict[str, Any] = {"format": "json"} if content.startswith(b"{") else {}
     spec = build_spec(*(columns or ("id:int!",)), on_schema_change=mode, **words)
     return run_mapping(spec, {"x": content}, folder)
 
@@ -170,7 +170,8 @@ def test_every_raw_value_is_found_again_or_counted(
     records: list[dict[str, str]], mode: str, is_nested: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     header = list(dict.fromkeys(["id", *(key for record in records for key in record)]))
-    spec = build_spec("id:int", "user:varchar", on_schema_change=mode, **({"format": "json"} if is_nested else {}))
+    words: dict[str, Any] = {"format": "json"} if is_nested else {}
+    spec = build_spec("id:int", "user:varchar", on_schema_change=mode, **words)
     for record in records:
         record.setdefault("id", "")
     if is_nested:
