@@ -44,11 +44,21 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class ChildRows:
+    """The rows of one child table: at least one Parquet file, though it may have no rows."""
+
+    table: str
+    rows: int
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MappingResult:
     """All raw records are in the good files or in the quarantine files, by `_source_file` and `_source_row`.
 
     `good_files` holds at least one file, though it may have no rows; `quarantine_files` is empty when no row is bad.
-    `reasons` are sorted by count, `notes` are sentences for people.
+    `rows_good` are those in the good files: not one for each record if the table is exploded. `reasons` are sorted by
+    count, `notes` are sentences for people.
     """
 
     rows_good: int
@@ -60,15 +70,23 @@ class MappingResult:
     notes: list[str] = field(default_factory=list)
     evolved: tuple[OutputColumn, ...] = ()
     """Columns that all good files have behind the declared ones, because `on_schema_change` is evolve."""
+    rows_duplicate: int = 0
+    """Good rows that `deduplicate` dropped."""
+    children: tuple[ChildRows, ...] = ()
 
     @property
     def rows_in(self) -> int:
-        return self.rows_good + self.rows_bad
+        """Rows before any was dropped: one for each record, or for each element of an exploded table."""
+        return self.rows_good + self.rows_bad + self.rows_duplicate
+
+    @property
+    def records_in(self) -> int:
+        return sum(file.rows_in for file in self.files)
 
     @property
     def bad_share(self) -> float:
-        """From 0 to 1; 0 when there are no rows at all."""
-        return self.rows_bad / self.rows_in if self.rows_in else 0.0
+        """Of the records, from 0 to 1; 0 when there are none at all."""
+        return self.rows_bad / self.records_in if self.records_in else 0.0
 
 
 def require_few_bad_rows(result: MappingResult, bad_rows: BadRows) -> None:
@@ -77,7 +95,7 @@ def require_few_bad_rows(result: MappingResult, bad_rows: BadRows) -> None:
         return
     uris = [file.uri for file in result.files if file.rows_bad]
     raise TooManyBadRows(
-        f"{result.rows_bad} of {result.rows_in} rows ({result.bad_share:.2%}) are bad: {_top(result.reasons)}",
+        f"{result.rows_bad} of {result.records_in} rows ({result.bad_share:.2%}) are bad: {_top(result.reasons)}",
         where=uris[0] if len(uris) == 1 else f"{len(uris)} of {len(result.files)} files",
         expected=f"at most {bad_rows.fail_above:.6g} of the rows as bad_rows.fail_above says",
         todo="Mend the files or the mapping; nothing was published.",

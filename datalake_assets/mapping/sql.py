@@ -5,7 +5,7 @@ appear as string literals only. A compiler for another engine stands beside this
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -162,7 +162,7 @@ def compile_staging(
     bad, failures = projection.is_bad(), projection.listed()
     shown = raw or record_object(header)
     if hidden := masked_paths(spec):
-        shown = record_object(header, hidden=hidden)
+        shown = record_object(header, hidden=hidden, without=spec.dropped)
     elif spec.dropped and raw is None:
         shown = record_object(header, without=spec.dropped)
     if broken is not None:
@@ -201,7 +201,7 @@ def _broken_failure(why: str) -> str:
     return f'struct_pack("column" := NULL::VARCHAR, reason := {why}, "value" := NULL::VARCHAR)'
 
 
-def record_object(header: Sequence[str], *, hidden: Sequence[str] = (), without: Sequence[str] = ()) -> str:
+def record_object(header: Sequence[str], *, hidden: Sequence[str] = (), without: Collection[str] = ()) -> str:
     """The raw columns c0 … of a row as the text of a JSON object.
 
     Args:
