@@ -1,8 +1,10 @@
 """What classifiers say about an object."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from datalake_assets.formats.source_format import SourceFormat
+if TYPE_CHECKING:
+    from datalake_assets.formats.source_format import SourceFormat
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Classification:
     classifier: str
     certainty: float
     reason: str
-    source: SourceFormat | None = None
+    source: "SourceFormat | None" = None
     tried: tuple[tuple[str, float, str], ...] = ()
     details: dict[str, float] = field(default_factory=dict)
 

@@ -21,6 +21,8 @@ class KnownLog:
     pattern: str = ""
     delimiter: str = ""
     continues: str = "indented"
+    # Found in every line's beginning, at the cost of next to nothing.
+    hint: str = ""
     # A certainty below 1 for patterns so loose that other text may match them.
     strength: float = 1.0
 
@@ -55,18 +57,30 @@ _LOGGER = r"(?P<logger>[A-Za-z_$][A-Za-z0-9_$.\-/\[\]@]*)"
 KNOWN_LOGS: dict[str, KnownLog] = {
     log.name: log
     for log in (
-        KnownLog("apache_common", "Apache common access log", rf"{_CLF_HEAD}{_CLF_TAIL}"),
+        KnownLog(
+            "apache_common",
+            "Apache common access log",
+            rf"{_CLF_HEAD}{_CLF_TAIL}",
+            hint=r"\[\d\d?/[A-Z][a-z]{2}/\d{4}:",
+        ),
         # nginx writes its `combined` format the same way.
-        KnownLog("apache_combined", "Apache or nginx combined access log", rf"{_CLF_HEAD}{_CLF_TAIL} {_QUOTED}"),
+        KnownLog(
+            "apache_combined",
+            "Apache or nginx combined access log",
+            rf"{_CLF_HEAD}{_CLF_TAIL} {_QUOTED}",
+            hint=r"\[\d\d?/[A-Z][a-z]{2}/\d{4}:",
+        ),
         KnownLog(
             "apache_vhost_combined",
             "Apache combined access log with the virtual host",
             rf"(?P<vhost>[^\s:]+):%{{INT:port:int}} {_CLF_HEAD}{_CLF_TAIL} {_QUOTED}",
+            hint=r"\[\d\d?/[A-Z][a-z]{2}/\d{4}:",
         ),
         KnownLog(
             "nginx_access",
             "nginx access log (main format)",
             rf'{_CLF_HEAD}{_CLF_TAIL} {_QUOTED} "%{{QUOTEDTEXT:forwarded_for}}"',
+            hint=r"\[\d\d?/[A-Z][a-z]{2}/\d{4}:",
         ),
         KnownLog(
             "apache_error",
@@ -75,12 +89,14 @@ KNOWN_LOGS: dict[str, KnownLog] = {
             r" \[(?:(?P<module>[\w.-]*):)?(?P<level>\w+)\]"
             r"(?: \[pid %{INT:pid:int}(?::tid (?P<tid>[0-9]+))?\])?(?: \[client (?P<client>[^\]]*)\])?"
             rf" {_MESSAGE}",
+            hint=r"^\[[A-Z][a-z]{2} [A-Z][a-z]{2} ",
         ),
         KnownLog(
             "nginx_error",
             "nginx error log",
             r"(?P<time>[0-9]{4}/%{MONTHNUM2}/%{MONTHDAY} %{TIME}) \[%{WORD:level}\] %{INT:pid:int}#%{INT:tid:int}:"
             rf"(?: \*%{{INT:connection:bigint}})? {_MESSAGE}",
+            hint=r"^\d{4}/\d\d/\d\d .*\d#\d",
         ),
         KnownLog(
             "syslog_rfc5424",
@@ -89,6 +105,7 @@ KNOWN_LOGS: dict[str, KnownLog] = {
             r" %{NOTSPACE:host} %{NOTSPACE:program} %{NOTSPACE:pid} %{NOTSPACE:message_id}"
             r' (?:-|(?P<structured_data>(?:\[[^\]"]*(?:"%{QUOTEDTEXT}"[^\]"]*)*\])+))'
             rf"(?: {_MESSAGE})?",
+            hint=r"^<\d{1,3}>\d{1,2} ",
         ),
         KnownLog(
             "syslog_rfc3164",
@@ -98,6 +115,7 @@ KNOWN_LOGS: dict[str, KnownLog] = {
             r"|(?P<time>[0-9]{4}-%{MONTHNUM2}-%{MONTHDAY}T%{TIME}%{ISO8601_TIMEZONE}))"
             r" %{SYSLOGHOST:host} (?:(?P<program>[^\s\[\]:]+)(?:\[%{INT:pid:int}\])?: *)?"
             rf"{_MESSAGE}",
+            hint=r"^(?:<\d{1,3}>)?(?:[A-Z][a-z]{2} +\d{1,2} \d|\d{4}-\d\d-\d\dT\S+ \S+ \S+: )",
         ),
         KnownLog(
             "elb",
@@ -108,6 +126,7 @@ KNOWN_LOGS: dict[str, KnownLog] = {
             rf" {_count('received_bytes', 'bigint')} {_count('sent_bytes', 'bigint')}"
             r' "(?:(?P<method>[A-Z-]+) (?P<url>\S+) (?P<protocol>[^"]*)|%{QUOTEDTEXT:raw_request})"'
             rf"(?: {_quoted('agent')} %{{NOTSPACE:ssl_cipher}} %{{NOTSPACE:ssl_protocol}})?",
+            hint=r"^\d{4}-\d\d-\d\dT\S+Z \S+ \S+:\d+ ",
         ),
         KnownLog(
             "alb",
@@ -123,6 +142,7 @@ KNOWN_LOGS: dict[str, KnownLog] = {
             rf" {_quoted('actions_executed')} {_quoted('redirect_url')} {_quoted('error_reason')}"
             rf"(?: {_quoted('target_list')} {_quoted('target_status_list')}"
             rf" {_quoted('classification')} {_quoted('classification_reason')})?(?: (?P<surplus>\S.*))?",
+            hint=r"^[a-z0-9]+ \d{4}-\d\d-\d\dT\S+Z \S+ \S+:\d+ ",
         ),
         KnownLog(
             "s3_access",
@@ -136,6 +156,7 @@ KNOWN_LOGS: dict[str, KnownLog] = {
             r"(?: %{NOTSPACE:host_id} %{NOTSPACE:signature_version} %{NOTSPACE:cipher_suite} %{NOTSPACE:auth_type}"
             r" %{NOTSPACE:host_header}(?: %{NOTSPACE:tls_version})?(?: %{NOTSPACE:access_point_arn})?"
             r"(?: %{NOTSPACE:acl_required})?(?: (?P<surplus>\S.*))?)?",
+            hint=r"^(?:[0-9a-f]{64}|-) \S+ \[",
         ),
         KnownLog("cloudfront", "Amazon CloudFront access log", delimiter="\t"),
         KnownLog("w3c_extended", "W3C extended log (IIS and others)", delimiter=" "),
@@ -149,7 +170,8 @@ KNOWN_LOGS: dict[str, KnownLog] = {
             rf"(?:{_LOGGER}(?:[ \t]+-|[ \t]*:)[ \t]+)?"
             rf"{_MESSAGE}",
             continues="any",
-            strength=0.97,
+            strength=0.99,
+            hint=r"^\[?\d",
         ),
     )
 }

@@ -61,7 +61,12 @@ class XmlFile:
     def records(self) -> Iterator[NestedRecord]:
         """The records without Arrow."""
         rows = _Rows(self._row_tag)
-        parser = parser_of(rows, self._uri)
+        parser = expat.ParserCreate()
+        parser.buffer_text = True
+        parser.StartElementHandler = rows.start
+        parser.EndElementHandler = rows.end
+        parser.CharacterDataHandler = rows.text
+        refuse_entities(parser, self._uri)
         fed = 0
         try:
             for chunk in self._chunks:
@@ -100,15 +105,10 @@ def not_well_formed(error: expat.ExpatError, uri: str) -> UnreadableObject:
     )
 
 
-def parser_of(rows: "_Rows", uri: str) -> expat.XMLParserType:
-    """A parser that tells `rows` what it finds, and refuses declarations of entities."""
-    parser = expat.ParserCreate()
-    parser.buffer_text = True
-    parser.StartElementHandler = rows.start
-    parser.EndElementHandler = rows.end
-    parser.CharacterDataHandler = rows.text
+def refuse_entities(parser: expat.XMLParserType, uri: str) -> None:
+    """Make a parser refuse declarations of entities."""
 
-    def refuse_entity(name: str, *_rest: object) -> None:
+    def refuse(name: str, *_rest: object) -> None:
         raise UnreadableObject(
             f"the file declares the entity {name!r}",
             where=uri,
@@ -116,8 +116,7 @@ def parser_of(rows: "_Rows", uri: str) -> expat.XMLParserType:
             todo="Land it again with the texts themselves.",
         )
 
-    parser.EntityDeclHandler = refuse_entity
-    return parser
+    parser.EntityDeclHandler = refuse
 
 
 class _Element:

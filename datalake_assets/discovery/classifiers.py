@@ -1,0 +1,103 @@
+"""The built-in classifiers: each looks at the beginning of an object and says how certain it is, and why."""
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from datalake_assets.discovery.content import Content, error_told
+from datalake_assets.errors import UnreadableObject
+from datalake_assets.formats.avro_blocks import MAGIC as AVRO_MAGIC
+from datalake_assets.formats.avro_blocks import read_header
+
+if TYPE_CHECKING:
+    from datalake_assets.formats.source_format import SourceFormat
+
+CSV_CHARACTERS = 128 * 1024
+_MAX_FOOTER_BYTES = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one classifier says: a certainty from 0 to 1, a reason, and the words of `source:` if it is any.
+
+    `is_final` ends the search: it is this format or none, so a certainty of 0 means that the object cannot be read.
+    """
+
+    classifier: str
+    certainty: float
+    reason: str
+    words: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, float] = field(default_factory=dict)
+    source: "SourceFormat | None" = None
+    is_final: bool = False
+
+
+Classifier = Callable[[Content], Verdict]
+
+
+def parquet(content: Content) -> Verdict:
+    if content.data[:4] != b"PAR1":
+        return Verdict("parquet", 0.0, "does not begin with PAR1")
+    tail = _tail(content, 8)
+    if tail is None:
+        return Verdict("parquet", 0.9, "begins with PAR1; its end was not looked at", {"format": "parquet"})
+    if len(tail) < 8 or tail[4:] != b"PAR1":
+        return Verdict(
+            "parquet", 0.0, "begins as a Parquet file but has no footer: it is truncated or broken", is_final=True
+        )
+    length = int.from_bytes(tail[:4], "little")
+    if not 0 < length <= min(_size(content), _MAX_FOOTER_BYTES):
+        return Verdict("parquet", 0.0, "begins as a Parquet file but its footer is broken", is_final=True)
+    return Verdict("parquet", 1.0, "begins and ends with PAR1", {"format": "parquet"})
+
+
+def orc(content: Content) -> Verdict:
+    if content.data[:3] != b"ORC":
+        return Verdict("orc", 0.0, "does not begin with ORC")
+    tail = _tail(content, 256)
+    if tail is None:
+        return Verdict("orc", 0.9, "begins with ORC; its end was not looked at", {"format": "orc"})
+    length = tail[-1]
+    if b"ORC" not in tail[-1 - length :]:
+        return Verdict("orc", 0.0, "begins with ORC but has no postscript: it is truncated, or something else")
+    return Verdict("orc", 1.0, "begins with ORC and ends with its postscript", {"format": "orc"})
+
+
+def avro(content: Content) -> Verdict:
+    if not content.data.startswith(AVRO_MAGIC):
+        return Verdict("avro", 0.0, "does not begin with Obj 1")
+    import io
+
+    try:
+        header = read_header(io.BytesIO(content.data), content.sample.uri)
+    except UnreadableObject as error:
+        return Verdict("avro", 0.0, f"begins as an Avro file but {error_told(error)}", is_final=True)
+    return Verdict("avro", 1.0, f"an Avro container with a schema, codec {header.codec}", {"format": "avro"})
+
+
+def delimited(content: Content) -> Verdict:
+    """CSV and its relatives, whatever the delimiter."""
+    from datalake_assets.discovery.csv_dialect import find_csv
+
+    text = content.text
+    is_complete = content.is_complete and len(text) <= CSV_CHARACTERS
+    found = find_csv(text[:CSV_CHARACTERS], is_complete=is_complete, encoding=content.encoding.name)
+    if found is None:
+        return Verdict("csv", 0.0, "no delimiter gives rows of the same width")
+    return Verdict("csv", found.certainty, found.reason, details=dict(found.details), source=found.source)
+
+
+def _size(content: Content) -> int:
+    return content.sample.size if content.compression == "none" else len(content.data)
+
+
+def _tail(content: Content, size: int) -> bytes | None:
+    """The last bytes; None when they cannot be had without decompressing everything."""
+    if content.is_complete:
+        return content.data[-size:]
+    if content.compression != "none":
+        return None
+    with closing(content.sample.open()) as file:
+        file.seek(max(content.sample.size - size, 0))
+        return file.read(size)
