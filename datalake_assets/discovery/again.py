@@ -51,7 +51,7 @@ def crawl_uris(
     seen = Seen()
     found = _crawl(uris, options, before if is_same else None, seen, s3, progress)
     report = found.report
-    deprecated = dict(before.deprecated) if before else {}
+    vanished = dict(before.vanished) if before else {}
     if before is not None:
         old = before.tables
         if found.failed:
@@ -61,28 +61,28 @@ def crawl_uris(
                 report, tables=(*report.tables, *(table for table in old if table.name not in names))
             )
         changes = [] if is_same else [Change("classifier", "changed", "classifiers", before.classifiers, classifiers)]
-        changes += compare((table for table in old if table.name not in deprecated), report.tables)
+        changes += compare((table for table in old if table.name not in vanished), report.tables)
         tables, told = apply(old, report.tables, changes, policy=policy, deleted=deleted)
         report = dataclasses.replace(report, tables=tables, changes=told)
         present = {table.name for table in found.report.tables}
         moment = f"{now or dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
         for change in told:
-            if change.applied == "deprecated":
-                deprecated[change.name] = moment
+            if change.applied in ("kept", "deprecated") and change.what == "table":
+                vanished[change.name] = moment
         remaining = {table.name for table in tables}
-        deprecated = {name: at for name, at in deprecated.items() if name in remaining and name not in present}
-        if deprecated:
-            report = dataclasses.replace(report, tables=tuple(_noted(table, deprecated) for table in tables))
+        vanished = {name: at for name, at in vanished.items() if name in remaining and name not in present}
+        if vanished and deleted == "deprecate":
+            report = dataclasses.replace(report, tables=tuple(_noted(table, vanished) for table in tables))
     if store is not None:
         plain = tuple(without_password(uri) for uri in uris)
-        store.save(CrawlState(plain, classifiers, report.tables, tuple(found.profiles), seen, deprecated))
+        store.save(CrawlState(plain, classifiers, report.tables, tuple(found.profiles), seen, found.rejected, vanished))
     return report
 
 
-def _noted(table: DiscoveredTable, deprecated: dict[str, str]) -> DiscoveredTable:
-    if table.name not in deprecated:
+def _noted(table: DiscoveredTable, vanished: dict[str, str]) -> DiscoveredTable:
+    if table.name not in vanished:
         return table
-    note = f"deprecated: its data vanished, first noticed {deprecated[table.name]}"
+    note = f"deprecated: its data vanished, first noticed {vanished[table.name]}"
     return dataclasses.replace(table, notes=(*(n for n in table.notes if not n.startswith("deprecated: ")), note))
 
 

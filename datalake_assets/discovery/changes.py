@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from datalake_assets.discovery.report import Change, DiscoveredColumn, DiscoveredTable
+from datalake_assets.discovery.report import Change, DiscoveredColumn, DiscoveredTable, FoundPartition
 
 Policy = Literal["update", "add_columns", "report"]
 Deleted = Literal["keep", "deprecate", "remove"]
@@ -79,15 +79,18 @@ def _partitions(before: DiscoveredTable, after: DiscoveredTable) -> list[Change]
         if values not in new:
             changes.append(Change("partition", "vanished", told))
         elif values not in old:
-            changes.append(Change("partition", "new", told, after=f"{new[values].files:,} files"))
+            changes.append(Change("partition", "new", told, after=_sizes(new[values])))
         elif (old[values].files, old[values].bytes) != (new[values].files, new[values].bytes):
-            sizes = [f"{each.files:,} files, {each.bytes:,} bytes" for each in (old[values], new[values])]
-            changes.append(Change("partition", "changed", told, *sizes))
+            changes.append(Change("partition", "changed", told, _sizes(old[values]), _sizes(new[values])))
     if len(changes) > MAX_PARTITIONS_TOLD:
         rest = len(changes) - MAX_PARTITIONS_TOLD
         changes = changes[:MAX_PARTITIONS_TOLD]
         changes.append(Change("partition", "changed", f"{after.name}/…", after=f"{rest:,} more partitions differ"))
     return changes
+
+
+def _sizes(partition: FoundPartition) -> str:
+    return f"{partition.files:,} {'file' if partition.files == 1 else 'files'}, {partition.bytes:,} bytes"
 
 
 def apply(

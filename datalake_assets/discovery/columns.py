@@ -102,7 +102,7 @@ def _column(
         nulls = max(times - node.texts.count, 0)
     place = position if reading.is_flat else None
     if node.declared is not None and not (node.objects or node.arrays):
-        return _declared(node.declared, name, path, max(times, node.seen), nulls, node)
+        return _declared(node.declared, name, path, node.seen, node.nulls, node)
     scalars = node.texts.count + node.literals.count
     kinds = {"value": scalars, "array": node.arrays, "struct": node.objects, "deep": node.too_deep}
     present = sum(kinds.values())

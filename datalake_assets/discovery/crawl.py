@@ -21,7 +21,7 @@ from datalake_assets.discovery.reading import FileProfile, UnknownFormat, read_s
 from datalake_assets.discovery.report import MAX_SKIPPED_SHOWN, CrawlReport, DiscoveredTable, Skipped
 from datalake_assets.discovery.sample import SAMPLE_BYTES
 from datalake_assets.discovery.tables import Cluster, clusters_of
-from datalake_assets.errors import PlatformError
+from datalake_assets.errors import BadInput, EmptyObject, PlatformError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -62,10 +62,11 @@ class CrawlOptions:
 
 @dataclass
 class Known:
-    """What the crawl before knew: profiles by URI, and whether it saw an object in the same version."""
+    """What the crawl before knew: its samples by URI, and whether it saw an object in the same version."""
 
     profiles: dict[str, FileProfile] = field(default_factory=dict)
     has: Callable[[FoundObject], bool] = lambda found: False
+    rejected: dict[str, tuple[str, str, str]] = field(default_factory=dict)  # etag, kind, reason
 
 
 @dataclass
@@ -74,6 +75,7 @@ class Crawled:
 
     report: CrawlReport
     profiles: list[FileProfile] = field(default_factory=list)
+    rejected: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     failed: tuple[str, ...] = ()
 
 
@@ -88,11 +90,20 @@ class _Listing:
     failed: list[str] = field(default_factory=list)
     excluded: int = 0
     unchanged: int = 0
+    rejected: dict[str, tuple[str, str, str]] = field(default_factory=dict)
 
-    def skip(self, uri: str, error: PlatformError, *, kind: str | None = None) -> None:
+    def skip(self, uri: str, error: PlatformError) -> None:
+        self._skip(uri, type(error).__name__, _reason(error))
+
+    def reject(self, found: FoundObject, kind: str, reason: str) -> None:
+        """Skip a sample that the next crawl need not read again while it is the same."""
+        self.rejected[found.uri] = (found.etag, kind, reason)
+        self._skip(found.uri, kind, reason)
+
+    def _skip(self, uri: str, kind: str, reason: str) -> None:
         self.skipped_files += 1
         if len(self.skipped) < MAX_SKIPPED_SHOWN:
-            self.skipped.append(Skipped(uri, kind or type(error).__name__, _reason(error)))
+            self.skipped.append(Skipped(uri, kind, reason))
 
 
 def crawl(
@@ -164,7 +175,7 @@ def crawl_objects(
         unchanged_files=listing.unchanged,
         notes=tuple(notes),
     )
-    return Crawled(report, profiles, failed=tuple(listing.failed))
+    return Crawled(report, profiles, listing.rejected, tuple(listing.failed))
 
 
 def _list(
@@ -191,9 +202,7 @@ def _list(
         if progress is not None and listing.files % 1_000 == 0:
             progress("listed", listing.files)
         if found.size == 0:
-            listing.skipped_files += 1
-            if len(listing.skipped) < MAX_SKIPPED_SHOWN:
-                listing.skipped.append(Skipped(found.uri, "EmptyObject", "the object has zero bytes"))
+            listing.skip(found.uri, EmptyObject("the object has zero bytes"))
             continue
         template, values = template_of(key)
         group = listing.groups.get((base, template))
@@ -202,6 +211,8 @@ def _list(
         is_known = known is not None and known.has(found)
         listing.unchanged += is_known
         group.add(found, values, is_fresh=known is not None and not is_known)
+        if known is not None and found.uri in known.rejected and known.rejected[found.uri][0] == found.etag:
+            listing.reject(found, known.rejected[found.uri][1], known.rejected[found.uri][2])
         if known is not None and (profile := known.profiles.get(found.uri)) is not None and profile.etag == found.etag:
             group.known.append(profile)
         if remember is not None:
@@ -268,15 +279,18 @@ def _read_groups(
                     continue
                 pool = group.fresh if sampled[number] else group.spread
                 for found in pool.choose(each * (attempt + 1)):
-                    if found.uri not in tried[number]:
+                    if found.uri not in tried[number] and found.uri not in listing.rejected:
                         tried[number].add(found.uri)
                         tasks.append((number, found))
             if not tasks:
                 continue
             for number, found, result in _in_order(work, tasks, options.threads):
                 read += 1
-                if isinstance(result, PlatformError):
-                    listing.skip(found.uri, result, kind="UNKNOWN" if isinstance(result, UnknownFormat) else None)
+                if isinstance(result, BadInput):
+                    kind = "UNKNOWN" if isinstance(result, UnknownFormat) else type(result).__name__
+                    listing.reject(found, kind, _reason(result))
+                elif isinstance(result, PlatformError):
+                    listing.skip(found.uri, result)
                 else:
                     sampled[number].append(result)
                     read_bytes += result.read_bytes
@@ -285,7 +299,8 @@ def _read_groups(
     for number, group in enumerate(groups):
         if not sampled[number]:
             # What was tried is in the list of skipped objects already.
-            listing.skipped_files += max(group.files - len(tried[number]), 0)
+            told = tried[number] | {found.uri for found in group.spread if found.uri in listing.rejected}
+            listing.skipped_files += max(group.files - len(told), 0)
     done = [(group, sorted(sampled[number], key=lambda profile: profile.uri)) for number, group in enumerate(groups)]
     return done, read, read_bytes
 

@@ -18,7 +18,7 @@ from datalake_assets.discovery.target_names import RESERVED, unique_names
 from datalake_assets.errors import AccessDenied, ConfigurationError, PlatformError, Unavailable
 
 if TYPE_CHECKING:
-    from psycopg2.extensions import connection as Connection
+    from psycopg2.extensions import connection as Connection  # noqa: N812
 
 CONNECT_SECONDS = 10
 STATEMENT_SECONDS = 60
@@ -139,7 +139,7 @@ def _by_table(rows: list[_Row]) -> Iterator[tuple[tuple[str, str], list[_Row]]]:
 
 def _table(shown: str, namespace: str, table: str, rows: list[_Row]) -> DiscoveredTable:
     names = unique_names([row[4] for row in rows], taken=RESERVED)
-    columns = []
+    columns: list[DiscoveredColumn] = []
     for row, name in zip(rows, names, strict=True):
         kind, note = target_type(row[5], row[9])
         columns.append(

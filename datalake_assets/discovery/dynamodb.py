@@ -93,7 +93,8 @@ def _table(client: Any, name: str, sample_bytes: int) -> tuple[DiscoveredTable, 
     root = Node(max_fields=MAX_COLUMNS)
     for key in keys:  # first, in their order
         root.fields[key] = Node()
-    items, size, start = 0, 0, {}
+    items, size = 0, 0
+    start: dict[str, Any] = {}
     is_all = False
     while items < SAMPLE_ITEMS and size < sample_bytes:
         with aws_errors(where):

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import re
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -66,7 +65,8 @@ class CrawlState:
 
     Attributes:
         classifiers: hash of everything that decides what a sample says; with another one all is read again.
-        deprecated: tables that vanished and are kept: name → since when, in UTC.
+        rejected: samples that no table came of: URI → etag, kind and reason.
+        vanished: tables that vanished and are kept: name → since when, in UTC.
     """
 
     uris: tuple[str, ...]
@@ -74,11 +74,12 @@ class CrawlState:
     tables: tuple[DiscoveredTable, ...] = ()
     profiles: tuple[FileProfile, ...] = ()
     seen: Seen = field(default_factory=Seen)
-    deprecated: dict[str, str] = field(default_factory=dict)
+    rejected: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    vanished: dict[str, str] = field(default_factory=dict)
 
     def known(self) -> Known:
         """What a crawl with the same classifiers need not read again."""
-        return Known({profile.uri: profile for profile in self.profiles}, self.seen.has)
+        return Known({profile.uri: profile for profile in self.profiles}, self.seen.has, self.rejected)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -93,7 +94,8 @@ class CrawlState:
             },
             "profiles": [profile.as_json() for profile in self.profiles],
             "seen": self.seen.as_text(),
-            "deprecated": self.deprecated,
+            "rejected": {uri: list(told) for uri, told in self.rejected.items()},
+            "vanished": self.vanished,
         }
 
     @classmethod
@@ -111,7 +113,8 @@ class CrawlState:
             tables=tuple(dataclasses.replace(each, partitions=partitions.get(each.name, ())) for each in tables),
             profiles=tuple(FileProfile.from_json(each) for each in data["profiles"]),
             seen=Seen.from_text(data["seen"]),
-            deprecated=dict(data["deprecated"]),
+            rejected={uri: (etag, kind, reason) for uri, (etag, kind, reason) in data["rejected"].items()},
+            vanished=dict(data["vanished"]),
         )
 
 
@@ -147,11 +150,11 @@ class StateStore:
         if data is None:
             return None
         try:
-            parsed = json.loads(zlib.decompress(data) if data[:1] == b"\x78" else data)
+            parsed = json.loads(data)
             if parsed["version"] != STATE_VERSION:
                 return None
             return CrawlState.from_json(parsed)
-        except (ValueError, KeyError, TypeError, zlib.error, PlatformError) as error:
+        except (ValueError, KeyError, TypeError, PlatformError) as error:
             raise ConfigurationError(
                 f"it holds no state of a crawl: {error}", where=self.uri, todo="Delete it, or name another --state"
             ) from error
