@@ -118,7 +118,7 @@ def test_what_is_left_over_of_a_log_line_or_an_element_is_rescued(tmp_path: Path
     ids=["empty", "text", "binary", "cut XML", "cut Parquet", "cut Avro", "cut ORC"],
 )
 def test_what_is_not_of_the_format_fails_by_name(format: str, content: bytes, tmp_path: Path) -> None:
-    words = {"row_tag": "book"} if format == "xml" else {}
+    words: dict[str, Any] = {"row_tag": "book"} if format == "xml" else {}
     spec = build_spec("id:int", format=format, **words)
     with pytest.raises(BadInput, match=r"^s3://raw/bad: .+"):
         run_mapping(spec, {"bad": content}, tmp_path)
