@@ -88,13 +88,20 @@ class _Session:
         self._register(parsed)
         self._connection.execute("SET enable_external_access = false").fetchall()
         self._connection.execute("SET lock_configuration = true").fetchall()
-        relation = self._connection.sql(parsed.sql)
+        relation = self._bound(parsed.sql)
         if parsed.tree.get("type") != "SHOW_REF":
             self._plan = relation.explain().rstrip()
             if parsed.explain:
                 return self._answer(pa.table({"plan": self._plan.splitlines()}))
         reader = relation.to_arrow_reader(BATCH_ROWS)
         return QueryResult(reader.schema, self._batches(reader), explain=self.explanation, close=self.close)
+
+    def _bound(self, sql: str) -> duckdb.DuckDBPyRelation:
+        try:
+            return self._connection.sql(sql)
+        except (duckdb.BinderException, duckdb.CatalogException):
+            self._connection.execute(sql)  # fails with the same message, which has the position marked then
+            raise
 
     def _resolve(self, parsed: Parsed) -> dict[tuple[str, ...], LakeTable]:
         found: dict[tuple[str, ...], LakeTable] = {}

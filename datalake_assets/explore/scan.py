@@ -6,6 +6,7 @@ decides that from the partition's value, and the same way leaves out row groups 
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -15,18 +16,16 @@ from pyarrow import dataset, fs
 
 from datalake_assets.accounts.sessions import session
 from datalake_assets.catalog.manifest import Manifest, read_manifest
-from datalake_assets.catalog.versions import LakeObject
 from datalake_assets.errors import ConcurrentChange, ConfigurationError, ManifestMismatch
 from datalake_assets.explore.arrow_types import arrow_schema
 from datalake_assets.explore.lake import LakeTable, PublishedPartition
+from datalake_assets.explore.parquet_files import ParquetObject, ParquetReader
+from datalake_assets.explore.ranges import Counter
 from datalake_assets.explore.result import TableRead
-from datalake_assets.explore.s3_files import Counter, S3Files
 
 FIRST_PARTITIONS, MOST_PARTITIONS = 4, 64  # looked up at once: few at first, because of LIMIT
 MANIFEST_THREADS = 16
-BATCH_ROWS = 65_536
-BATCH_READAHEAD, FRAGMENT_READAHEAD = 4, 4  # what is in memory at once, beside DuckDB's own
-HOLE_BYTES = 128 * 1024  # ranges nearer than this are one request
+NOWHERE = fs.LocalFileSystem()  # fragments that are asked for their partition only, and never opened
 
 
 class PublishedTable(dataset.Dataset):
@@ -46,11 +45,9 @@ class PublishedTable(dataset.Dataset):
         self._partitions_read = 0
         self._schema = arrow_schema([*table.columns, *table.keys])
         self._aws = session(table.account.name)
-        self._objects: dict[str, LakeObject] = {}
-        files = S3Files(self._aws.client("s3"), table.account.lake_bucket, self._objects, self._counter, self._remember)
-        self._files = fs.PyFileSystem(files)
         self._format = dataset.ParquetFileFormat()
-        self._guarantees = dict(zip((each.key for each in table.partitions), self._values(), strict=True))
+        self._values = self._partition_values()
+        self._guarantees = {key: self._guarantee(value) for key, value in self._values.items()}
         self._partitions = [each for each in table.partitions if only is None or each.key in only]
 
     @property
@@ -74,7 +71,7 @@ class PublishedTable(dataset.Dataset):
         if filter is None or not self.table.keys:
             return list(self._partitions)
         fragments = [
-            self._format.make_fragment(each.key, self._files, partition_expression=self._guarantees[each.key])
+            self._format.make_fragment(each.key, NOWHERE, partition_expression=self._guarantees[each.key])
             for each in self._partitions
         ]
         kept = {each.path for each in self._dataset(fragments).get_fragments(filter)}
@@ -92,83 +89,61 @@ class PublishedTable(dataset.Dataset):
             bytes_total=self.table.bytes,
         )
 
-    def partition_values(self) -> pa.Table:
-        """The partition keys as text and as their value, one row for each partition."""
-        (key,) = self.table.keys
-        keys = pa.array([each.key for each in self.table.partitions], pa.string())
-        return pa.table({"key": keys, "value": keys.cast(self._schema.field(key.name).type)})
-
-    def _values(self) -> list[Any]:
-        """For each partition, the expression that is true of all of its rows."""
+    def _partition_values(self) -> dict[str, Any]:
+        """The value of each partition's key, typed."""
+        keys = [each.key for each in self.table.partitions]
         if not self.table.keys:
-            return [dataset.scalar(True) for _ in self.table.partitions]
+            return dict.fromkeys(keys)
         (key,) = self.table.keys
         try:
-            values = self.partition_values()["value"]
+            typed = pa.array(keys, pa.string()).cast(self._schema.field(key.name).type)
+            return dict(zip(keys, typed, strict=True))
         except pa.ArrowInvalid as error:
             raise ManifestMismatch(
                 f"a partition key is no {key.glue_type}: {error}", where=self.table.full_name
             ) from error
-        return [dataset.field(key.name) == value for value in values]
+
+    def _guarantee(self, value: Any) -> Any:
+        """What is true of all rows of a partition, as an expression."""
+        if not self.table.keys:
+            return dataset.scalar(True)
+        return dataset.field(self.table.keys[0].name) == value
 
     def _batches(
         self, partitions: Sequence[PublishedPartition], columns: list[str], filter: Any
     ) -> Iterator[pa.RecordBatch]:
-        options = dataset.ParquetFragmentScanOptions(
-            cache_options=pa.CacheOptions(hole_size_limit=HOLE_BYTES, range_size_limit=32 * 1024 * 1024, lazy=True)
+        reader = ParquetReader(
+            self._aws.client("s3"), self.table.account.lake_bucket, self._schema, columns, filter, self._counter
         )
-        for manifests in self._manifests(partitions):
-            fragments = [
-                self._format.make_fragment(
-                    item.key,
-                    self._files,
-                    partition_expression=self._guarantees[manifest.version.partition],
-                    file_size=item.size,
-                )
-                for manifest in manifests
-                for item in manifest.version.objects
-                if item.row_count
-            ]
-            scanner = self._dataset(fragments).scanner(
-                columns=columns,
-                filter=filter,
-                batch_size=BATCH_ROWS,
-                batch_readahead=BATCH_READAHEAD,
-                fragment_readahead=FRAGMENT_READAHEAD,
-                fragment_scan_options=options,
-                cache_metadata=False,
-            )
-            yield from (batch for batch in scanner.to_batches() if batch.num_rows)
-            for manifest in manifests:
-                for item in manifest.version.objects:
-                    self._objects.pop(item.key, None)
+        return reader.batches(self._objects(partitions), self._remember)
 
-    def _manifests(self, partitions: Sequence[PublishedPartition]) -> Iterator[list[Manifest]]:
+    def _objects(self, partitions: Sequence[PublishedPartition]) -> Iterator[ParquetObject]:
+        keys = [key.name for key in self.table.keys]
+        for manifest in self._manifests(partitions):
+            partition = manifest.version.partition
+            constants = dict.fromkeys(keys, self._values[partition])
+            for item in manifest.version.objects:
+                if item.row_count:
+                    yield ParquetObject(item, constants, self._guarantees[partition])
+
+    def _manifests(self, partitions: Sequence[PublishedPartition]) -> Iterator[Manifest]:
         """The manifests of the partitions in growing groups; the next group is read while the last one is scanned."""
         groups, start, size = [], 0, FIRST_PARTITIONS
         while start < len(partitions):
             groups.append(partitions[start : start + size])
             start, size = start + size, min(size * 2, MOST_PARTITIONS)
-        with ThreadPoolExecutor(max_workers=MANIFEST_THREADS, thread_name_prefix="manifests") as pool:
-            waiting: list[list[Future[Manifest]]] = []
-            try:
-                for group in groups:
-                    waiting.append([pool.submit(self._manifest, each) for each in group])
-                    if len(waiting) > 1:
-                        yield self._done(waiting.pop(0))
-                while waiting:
-                    yield self._done(waiting.pop(0))
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
-
-    def _done(self, waiting: "Sequence[Future[Manifest]]") -> list[Manifest]:
+        pool = ThreadPoolExecutor(max_workers=MANIFEST_THREADS, thread_name_prefix="manifests")
+        waiting: deque[Future[Manifest]] = deque()
         try:
-            manifests = [each.result() for each in waiting]
-        except Exception as error:  # kept for the caller of the query: it crosses Arrow and DuckDB
-            self._remember(error)
-            raise
-        self._objects.update({item.key: item for each in manifests for item in each.version.objects})
-        return manifests
+            for group in groups:
+                before = len(waiting)
+                waiting.extend(pool.submit(self._manifest, each) for each in group)
+                for _ in range(before):
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _manifest(self, partition: PublishedPartition) -> Manifest:
         account, name = self.table.account, self.table.name
@@ -182,7 +157,7 @@ class PublishedTable(dataset.Dataset):
             ) from error
 
     def _dataset(self, fragments: list[Any]) -> Any:
-        return dataset.FileSystemDataset(fragments, self._schema, self._format, self._files)
+        return dataset.FileSystemDataset(fragments, self._schema, self._format, NOWHERE)
 
     def _remember(self, error: Exception) -> None:
         with self._lock:

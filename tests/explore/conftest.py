@@ -1,5 +1,6 @@
 """Tables that are published as pipelines publish them, on a moto server of this process."""
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -40,7 +41,7 @@ def weather_rows(day: date) -> list[dict[str, Any]]:
             "airport": airport,
             "temp": Decimal(number * 10 + n).scaleb(-1),
             "hour": n,
-            "at": datetime(day.year, day.month, day.day, n, 30),
+            "measured_at": datetime(day.year, day.month, day.day, n, 30),
         }
         for n, airport in enumerate(AIRPORTS)
     ]
@@ -52,7 +53,7 @@ WEATHER = TableSchema(
         CatalogColumn("airport", "string", "IATA code"),
         CatalogColumn("temp", "decimal(6,1)", "degrees"),
         CatalogColumn("hour", "int"),
-        CatalogColumn("at", "timestamp"),
+        CatalogColumn("measured_at", "timestamp"),
         CatalogColumn("gust", "double"),
     ),
     partition_keys=(DAY_KEY,),
@@ -63,7 +64,7 @@ WEATHER_ARROW = pa.schema(
         ("airport", pa.string()),
         ("temp", pa.decimal128(6, 1)),
         ("hour", pa.int32()),
-        ("at", pa.timestamp("us")),
+        ("measured_at", pa.timestamp("us")),
         ("gust", pa.float64()),
     ]
 )
@@ -142,6 +143,7 @@ class PublishedLake:
 @pytest.fixture(scope="session")
 def published_lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PublishedLake]:
     """The flights account's lake with weather (40 days), airlines (nested, whole) and codes (text partitions)."""
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line for each request is no help
     server = ThreadedMotoServer(port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
