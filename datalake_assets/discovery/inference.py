@@ -4,7 +4,8 @@ Records are counted first (`Node`, which merges over files and goes to JSON), ty
 so the result is the same whichever file is read first, and a file that did not change need not be read again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from datalake_assets.discovery.columns import columns_of
@@ -13,6 +14,10 @@ from datalake_assets.discovery.report import DiscoveredColumn
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_ROWS_AT_ONCE = 4_096
+
+Values = Sequence[str | None]
 
 
 def infer_flat(
@@ -25,7 +30,7 @@ def infer_flat(
         null_values: texts that mean null in every column.
         uri: what conflicts name as their place.
     """
-    root, _ = count_flat(names, batches, null_values=null_values, uri=uri)
+    root, _ = count_flat(names, _rows(batches, len(names)), null_values=null_values, uri=uri)
     return columns_of(root, infers_texts=True, is_flat=True)
 
 
@@ -37,59 +42,61 @@ def infer_nested(
     Args:
         infers_texts: texts may be numbers and booleans, as in XML; else they are texts or dates.
     """
-    root, _ = count_nested(batches, uri=uri)
+    records = (text for batch in batches for text in batch.column("record").to_pylist())
+    root, _ = count_nested(records, uri=uri)
     return columns_of(root, infers_texts=infers_texts, is_flat=False)
 
 
 def count_flat(
     names: Sequence[str],
-    batches: "Iterable[pa.RecordBatch]",
+    rows: Iterable[Values | None],
     *,
     null_values: Sequence[str] = ("",),
     uri: str = "",
     max_rows: int | None = None,
 ) -> tuple[Node, int]:
-    """Count the records of a flat file; return them with the number of broken ones.
+    """Count the records of a flat file, each as long as `names`; return them with the number of broken ones.
 
     Args:
+        rows: None for a broken record.
         max_rows: stop after so many.
     """
     root = flat_node(names)
-    keys = column_keys(names)
+    nodes = [root.fields[key] for key in column_keys(names)]
     broken = 0
-    for batch in batches:
-        good = batch
-        if (bad := batch.num_rows - batch.column("reason").null_count) > 0:
-            broken += bad
-            good = batch.filter(batch.column("reason").is_null())
-        if max_rows is not None:
-            good = good.slice(0, max_rows - root.objects)
-        root.objects += good.num_rows
-        for number, key in enumerate(keys):
-            node = root.fields[key]
-            node.seen += good.num_rows
-            node.texts.add(good.column(f"c{number}").to_pylist(), null_values=("", *null_values), where=uri or None)
+    left = iter(rows)
+    while batch := list(
+        islice(left, _ROWS_AT_ONCE if max_rows is None else min(_ROWS_AT_ONCE, max_rows - root.objects))
+    ):
+        good = [row for row in batch if row is not None]
+        broken += len(batch) - len(good)
+        root.objects += len(good)
+        for node, values in zip(nodes, zip(*good, strict=True), strict=False):
+            node.seen += len(good)
+            node.texts.add(values, null_values=("", *null_values), where=uri or None)
         if max_rows is not None and root.objects >= max_rows:
             break
     return root, broken
 
 
-def count_nested(
-    batches: "Iterable[pa.RecordBatch]", *, uri: str = "", max_rows: int | None = None
-) -> tuple[Node, int]:
-    """Count the records of a nested file; return them with the number of broken ones."""
+def count_nested(records: Iterable[str | None], *, uri: str = "", max_rows: int | None = None) -> tuple[Node, int]:
+    """Count nested records, given as JSON texts, None for a broken one; return them with the number of broken ones."""
     root = Node(max_fields=MAX_COLUMNS)
     broken = 0
-    for batch in batches:
-        texts = [
-            text
-            for text, reason in zip(batch.column("record").to_pylist(), batch.column("reason").to_pylist(), strict=True)
-            if reason is None and text is not None
-        ]
-        broken += batch.num_rows - len(texts)
-        if max_rows is not None:
-            texts = texts[: max_rows - root.objects]
-        broken += add_records(root, texts, uri or None)
+    left = iter(records)
+    while batch := list(
+        islice(left, _ROWS_AT_ONCE if max_rows is None else min(_ROWS_AT_ONCE, max_rows - root.objects))
+    ):
+        good = [text for text in batch if text is not None]
+        broken += len(batch) - len(good) + add_records(root, good, uri or None)
         if max_rows is not None and root.objects >= max_rows:
             break
     return root, broken
+
+
+def _rows(batches: "Iterable[pa.RecordBatch]", width: int) -> Iterator[Values | None]:
+    for batch in batches:
+        columns = [batch.column(f"c{number}").to_pylist() for number in range(width)]
+        values: Iterable[Values] = zip(*columns, strict=True) if columns else [()] * batch.num_rows
+        for reason, row in zip(batch.column("reason").to_pylist(), values, strict=True):
+            yield row if reason is None else None

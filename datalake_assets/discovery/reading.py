@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from datalake_assets.discovery.classification import Classification
 from datalake_assets.discovery.excerpt import excerpt
-from datalake_assets.discovery.inference import count_flat, count_nested
-from datalake_assets.discovery.node import MAX_COLUMNS, Node, add_records
+from datalake_assets.discovery.node import Node
 from datalake_assets.discovery.objects import FoundObject, sample_of
-from datalake_assets.errors import BadInput, EmptyObject, UnreadableObject
+from datalake_assets.discovery.sampled_records import count_sample
+from datalake_assets.errors import EmptyObject, UnreadableObject
 from datalake_assets.formats.source_format import SourceFormat
 
 if TYPE_CHECKING:
@@ -126,50 +126,11 @@ def read_sample(
     target = folder / f"excerpt-{abs(hash(found.uri)):x}"
     try:
         readable, profile.is_all, profile.is_ascii = excerpt(sample, source, target, max_bytes=sample_bytes)
-        _count(profile, target, readable)
+        profile.root, profile.broken = count_sample(
+            target, readable, uri=found.uri, is_all=profile.is_all, max_rows=MAX_SAMPLE_ROWS
+        )
     finally:
         target.unlink(missing_ok=True)
-    return profile
-
-
-def _count(profile: FileProfile, path: Path, source: SourceFormat) -> None:
-    from datalake_assets.formats.records import open_records
-
-    if source.format == "xml" and not profile.is_all:
-        profile.root = _cut_xml(path, source, profile.uri)
-    else:
-        file = open_records(path, source, uri=profile.uri)
-        if file.names is None:
-            found = count_nested(file.batches(), uri=profile.uri, max_rows=MAX_SAMPLE_ROWS)
-        else:
-            found = count_flat(
-                file.names,
-                file.batches(),
-                null_values=source.null_values,
-                uri=profile.uri,
-                max_rows=MAX_SAMPLE_ROWS,
-            )
-        profile.root, profile.broken = found
     profile.rows = profile.root.objects
-    if profile.broken and not profile.is_all:
-        profile.broken -= 1  # the last record of an excerpt is cut
     profile.is_all = profile.is_all and profile.rows < MAX_SAMPLE_ROWS
-
-
-def _cut_xml(path: Path, source: SourceFormat, uri: str) -> Node:
-    """The records before the place where an excerpt breaks off; the parser gives up there."""
-    from datalake_assets.formats.xml_records import open_xml
-
-    texts: list[str] = []
-    try:
-        for record in open_xml(path, source, uri=uri).records():
-            if record.record is not None:
-                texts.append(record.record)
-            if len(texts) >= MAX_SAMPLE_ROWS:
-                break
-    except BadInput:
-        if not texts:
-            raise
-    root = Node(max_fields=MAX_COLUMNS)
-    add_records(root, texts, uri)
-    return root
+    return profile
