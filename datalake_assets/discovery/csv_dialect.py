@@ -8,12 +8,13 @@ from datalake_assets.formats.csv_fields import Dialect
 from datalake_assets.formats.csv_footer import MAX_FOOTER_ROWS, footer_rows
 from datalake_assets.formats.csv_kinds import TYPED, Column, columns_of
 from datalake_assets.formats.csv_lines import LineBlock, is_blank, line_end_of
-from datalake_assets.formats.csv_records import table_of
+from datalake_assets.formats.csv_records import MAX_COLUMNS, table_of
 from datalake_assets.formats.csv_rows import RowBlock, RowReader, split_at_other_ends
 from datalake_assets.formats.csv_tables import first_table
 from datalake_assets.formats.source_format import MAX_SKIPPED_LINES, SourceFormat
 
 MIN_CERTAINTY = 0.2
+PROSE_QUALITY = 0.62  # of a text in which no column holds anything but texts
 SYSTEMATIC_SHARE = 0.05  # of rows that are short or long, from which on that is no mistake of single rows
 _CONTROL = frozenset(chr(code) for code in range(32)) - set("\t\r\n\f\v\x1c\x1d\x1e\x1f\x01\x02\x1a")
 
@@ -58,7 +59,7 @@ def find_csv(text: str, *, is_complete: bool, encoding: str = "utf-8") -> CsvFin
     single = single_column(sample)
     best = candidates[0] if candidates and candidates[0].score > single.score else single
     dialect_certainty = _dialect_certainty(best, candidates, single)
-    if dialect_certainty < MIN_CERTAINTY:
+    if dialect_certainty < MIN_CERTAINTY or best.width > MAX_COLUMNS:
         return None
     return _finding(lines, best, dialect_certainty, is_complete=is_complete, encoding=encoding)
 
@@ -111,6 +112,8 @@ def _finding(lines: list[str], best: Scored, certainty: float, *, is_complete: b
     table = table_of(iter(["\n".join(lines)]), source, uri="")
     names = table.names if table else ()
     types = _typed_share(columns)
+    if not types and layout.header == 0 and best.quality <= PROSE_QUALITY:
+        certainty /= 2  # it may as well be prose with commas
     details = {"dialect": certainty, "header": round(layout.certainty, 3), "types": types}
     reason = "; ".join([_told(best), layout.reason, *notes])
     return CsvFinding(source, names, round(certainty * (0.8 + 0.2 * layout.certainty), 3), details, reason)

@@ -51,6 +51,11 @@ def find_layout(block: RowBlock, width: int, dialect: Dialect) -> Layout:
     header = _header_above(block, table, start)
     if header is not None:
         return header
+    if start and len(block.rows[start - 1]) == width - 1 and columns[-1].main == "empty":
+        # Rows end with a delimiter, and the header does not.
+        header = _header_above(block, _Rows(rows, columns[:-1], width - 1), start)
+        if header is not None:
+            return header
     replaced = _mended_names(block, start, width, dialect, columns)
     if replaced is not None:
         names, why, certainty = replaced

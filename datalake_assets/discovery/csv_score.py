@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from datalake_assets.formats.csv_fields import Dialect
-from datalake_assets.formats.csv_kinds import TYPED, Column
+from datalake_assets.formats.csv_kinds import TYPED, Column, kind_of
 from datalake_assets.formats.csv_lines import LineBlock
 from datalake_assets.formats.csv_rows import RowReader
 
@@ -43,7 +43,10 @@ class Scored:
 
 
 def scored_lines(lines: Sequence[str]) -> list[str]:
-    """The lines to judge a text by: the first ones, and if there are many also some of the middle."""
+    """The lines to judge a text by: the first ones that are no comments."""
+    plain = [line for line in lines[: 2 * SCORED_LINES] if not line.lstrip().startswith("#")]
+    if len(plain) > 1:
+        lines = plain  # comments do not keep to the columns
     size = 0
     for count, line in enumerate(lines):
         size += len(line)
@@ -79,6 +82,8 @@ def _delimiters(lines: Sequence[str]) -> list[str]:
     text = "\n".join(lines)
     counts = Counter(text)
     found = [delimiter for delimiter in _PREFERENCE if counts[delimiter]]
+    if sum(kind_of(line) in ("date", "time", "timestamp", "money") for line in lines) >= 0.6 * len(lines):
+        found = [delimiter for delimiter in found if delimiter not in " :"]  # they stand within one value
     half = len(lines) / 2
     unusual = [
         letter
@@ -147,8 +152,10 @@ def _score(lines: Sequence[str], dialect: Dialect) -> Scored:
     preference = _PREFERENCE.get(dialect.delimiter, _UNUSUAL_PREFERENCE if len(dialect.delimiter) == 1 else 0.97)
     if not dialect.quote:
         preference *= 0.97
+    if dialect.delimiter == " " and not any(column.main in TYPED for column in columns):
+        preference *= 0.6  # words of a text
     score = (0.15 + 0.85 * consistency) * quality * (1 - 0.5 / width) * preference
-    score *= 1 - 0.5 * min(1.0, strays / len(rows))
+    score *= 1 - 0.3 * min(1.0, strays / len(rows))
     return Scored(dialect, score, width, consistency, quality, strays, len(rows))
 
 
@@ -158,7 +165,7 @@ def _read(lines: Sequence[str], dialect: Dialect, width: int) -> tuple[list[list
 
 
 def _is_still_quoted(cell: str) -> bool:
-    return len(cell) > 1 and cell[0] == cell[-1] and cell[0] in "\"'"
+    return len(cell) > 2 and cell[0] == cell[-1] and cell[0] in "\"'"
 
 
 def _quality(column: Column) -> float:

@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 MONTHS = r"(?:jan|feb|m[aä]r|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz])[a-zäé]{0,6}\.?"
 _TIME = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?:\s?[ap]\.?m\.?)?"
@@ -57,6 +57,8 @@ TYPED = frozenset(
 )
 NUMERIC = frozenset(("integer", "decimal", "money", "percent"))
 _LONGEST = 200
+_SHAPED = 40
+_CACHED_CELLS = 16_384
 
 
 def kind_of(text: str) -> str:
@@ -65,13 +67,23 @@ def kind_of(text: str) -> str:
         return "empty"
     if len(text) > _LONGEST:
         return "url" if text.startswith(("http://", "https://")) and " " not in text else "text"
+    return _kind_of(text)
+
+
+@lru_cache(_CACHED_CELLS)
+def _kind_of(text: str) -> str:
     match = _KINDS.fullmatch(text)
     return match.lastgroup or "text" if match else "text"
 
 
 def shape_of(text: str) -> str:
     """The characters of a short text by class: `RI-3895` is `A-9`, lengths are left out."""
-    return _LETTERS.sub("A", _DIGITS.sub("9", text[:40]))
+    return _shape_of(text[:_SHAPED])
+
+
+@lru_cache(_CACHED_CELLS)
+def _shape_of(text: str) -> str:
+    return _LETTERS.sub("A", _DIGITS.sub("9", text))
 
 
 _DIGITS = re.compile(r"\d+")
@@ -91,7 +103,7 @@ class Column:
         cells = list(cells)
         return cls(
             Counter(map(kind_of, cells)),
-            Counter(shape_of(cell) for cell in cells if cell and len(cell) <= 40),
+            Counter(shape_of(cell) for cell in cells if cell and len(cell) <= _SHAPED),
             max(map(len, cells), default=0),
         )
 

@@ -24,6 +24,9 @@ MAX_RECORD_LINES = 10_000
 MAX_RECORD_CHARACTERS = 1024 * 1024  # of a quoted value that goes over several lines
 MAX_STRAY_LINES = 50  # lines a record with a stray quote may go on
 MIN_LOOKAHEAD_LINES = 20
+MIN_WINDOW_LINES = 16  # read at once at C speed; fewer in files full of broken quotes
+MAX_WINDOW_LINES = 64 * 1024
+YIELDED_ROWS = 4_096
 PROBED_LINES = 500
 FITTING_SHARE = 0.3
 
@@ -122,22 +125,29 @@ class RowReader:
         self._other_ends = 0  # line ends within lines so far: they count as lines too
         self._is_done = False
         self._lookahead = MAX_RECORD_LINES
+        self._window = 4 * 1024
 
     def blocks(self) -> Iterator[RowBlock]:
         """The records without blank lines; to be called once."""
         while self._more():
             position = 0
+            block = RowBlock()
             while position < len(self._lines):
-                block = RowBlock()
-                position = self._read_block(position, block)
-                if position < len(self._lines):
+                end = min(len(self._lines), position + self._window)
+                position = self._read_block(position, end, block)
+                if position < end:
+                    self._window = max(MIN_WINDOW_LINES, self._window // 4)
                     position = self._read_record(position, block)
-                if self._is_after_gap:
-                    block.gaps.add(0)
-                self._is_after_gap = len(block.rows) in block.gaps
-                if block.rows:
-                    block.gaps.discard(len(block.rows))
-                    yield block
+                else:
+                    self._window = min(MAX_WINDOW_LINES, self._window * 2)
+                if len(block.rows) >= YIELDED_ROWS or position >= len(self._lines):
+                    if self._is_after_gap:
+                        block.gaps.add(0)
+                    self._is_after_gap = len(block.rows) in block.gaps
+                    if block.rows:
+                        block.gaps.discard(len(block.rows))
+                        yield block
+                    block = RowBlock()
             self._forget(position)
 
     def _more(self) -> bool:
@@ -164,12 +174,11 @@ class RowReader:
 
     # -- blocks at C speed
 
-    def _read_block(self, position: int, out: RowBlock) -> int:
+    def _read_block(self, position: int, end: int, out: RowBlock) -> int:
         """Read what keeps the rules, up to the first line that may not; return the position after it."""
-        lines = self._lines[position:] if position else self._lines
-        stop = min((index for index in self._cut if index >= position), default=len(self._lines)) - position
-        if stop < len(lines):
-            lines = lines[:stop]
+        if self._cut:
+            end = min(end, min((index for index in self._cut if index >= position), default=end))
+        lines = self._lines[position:end]
         text = "\n".join(lines)
         returns = text.count("\r")
         if returns and returns != text.count("\r\n") + text.endswith("\r"):

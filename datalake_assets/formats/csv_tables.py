@@ -6,6 +6,7 @@ from datalake_assets.formats.csv_kinds import TYPED, Column, columns_of, kind_of
 from datalake_assets.formats.csv_rows import RowBlock
 
 PROFILED_ROWS = 200
+PAGES = 3  # a header that comes again as often stands on each page of one table
 CONFIRMING_ROWS = 2  # rows of another width that must follow the header of a table of another width
 
 
@@ -32,6 +33,8 @@ def first_table(blocks: Iterator[RowBlock], *, names: Sequence[str], width: int)
         if len(seen) < PROFILED_ROWS:
             seen += block.rows[: PROFILED_ROWS - len(seen)]
             columns = columns_of(seen, width)
+            if sum([cell.strip() for cell in row] == told for row in seen) >= PAGES:
+                told = []
         for index in _suspects(block, told):
             verdict = _begins_table(block, index, told, columns, width)
             if verdict is None:
@@ -52,8 +55,9 @@ def _begins_table(
 ) -> bool | None:
     """Whether another table begins with a row; None if the rows after it are needed to tell."""
     row = block.rows[index]
-    if [cell.strip() for cell in row] == told and any(told):
-        return True
+    if any(told) and [cell.strip() for cell in row] == told:
+        # In narrow tables of texts a value may well be called like its column.
+        return width > 2 or looks_like_header(row, columns)
     is_apart = index in block.gaps or (index > 0 and not any(block.rows[index - 1]))
     if len(row) == width:
         return is_apart and looks_like_header(row, columns)
@@ -85,6 +89,6 @@ def _suspects(block: RowBlock, told: Sequence[str]) -> list[int]:
         for index, row in enumerate(block.rows)
         if index in block.raws
         or index in block.gaps
-        or row[0].strip() == first
+        or (told and row[0].strip() == first)
         or (index and not block.rows[index - 1][0] and not any(block.rows[index - 1]))
     ]
