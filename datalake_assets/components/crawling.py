@@ -8,19 +8,84 @@ import dagster as dg
 
 from datalake_assets.components.crawl_spec import CrawlSpec
 from datalake_assets.discovery.report import Change, CrawlReport, DiscoveredTable
+from datalake_assets.errors import TransientError
 
+MAX_RETRIES = 2
+RETRY_SECONDS = 30
 MAX_SHOWN = 200  # changes, tables or files in one metadata value; a report of thousands would not be read
 
 
 def crawl_again(
     context: dg.AssetExecutionContext, location: str, spec: CrawlSpec, *, folder: Path
 ) -> "dg.MaterializeResult[None]":
-    """Crawl as declared and tell what was found and what changed.
+    """Crawl as declared, register what was found if asked for, and tell it with what changed.
 
     Raises:
-        PlatformError: nothing could be crawled; what was known stays as it is.
+        RetryRequested: a service did not answer, and there are attempts left.
+        Failure: nothing could be crawled, or a table could not be registered; the message says which and why.
     """
-    raise NotImplementedError
+    try:
+        report = _report(location, spec, folder)
+        failed = list(_registered(context, report, location, spec))
+    except TransientError as error:
+        if context.retry_number < MAX_RETRIES:
+            raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=RETRY_SECONDS) from error
+        raise
+    for change in report.changes or ():
+        context.log.info(f"{change.what} {change.name} is {change.how}")
+    if failed:
+        raise dg.Failure("\n".join(failed), metadata=report_metadata(report), allow_retries=False)
+    return dg.MaterializeResult(metadata=report_metadata(report))
+
+
+def _report(location: str, spec: CrawlSpec, folder: Path) -> CrawlReport:
+    if spec.crawler == "glue":
+        from datalake_assets.discovery.glue_crawler import crawl_by_glue
+
+        return crawl_by_glue(
+            spec.uris,
+            account=location,
+            database=spec.database,
+            exclude=spec.exclude,
+            table_level=spec.table_level,
+            policy=spec.policy,
+            deleted=spec.deleted,
+        )
+    from datalake_assets.accounts.registry import registry
+    from datalake_assets.discovery.again import crawl_uris
+    from datalake_assets.discovery.crawl import DEFAULT_SAMPLE_FILES, CrawlOptions
+    from datalake_assets.discovery.custom import read_classifiers
+    from datalake_assets.discovery.sample import SAMPLE_BYTES
+    from datalake_assets.discovery.state import STATE_PREFIX, StateStore
+
+    options = CrawlOptions(
+        sample_files=spec.sample_files or DEFAULT_SAMPLE_FILES,
+        sample_bytes=spec.sample_bytes or SAMPLE_BYTES,
+        exclude=spec.exclude,
+        table_level=spec.table_level,
+        custom=read_classifiers(folder / spec.classifiers) if spec.classifiers else (),
+        account=location,
+    )
+    # Of the asset, not of the URIs: two crawls of one prefix with other policies do not share their memory.
+    bucket = registry().account(location).lake_bucket
+    store = StateStore(f"s3://{bucket}/{STATE_PREFIX}asset-{location}-{spec.name}.json", account=location)
+    return crawl_uris(spec.uris, options, store=store, policy=spec.policy, deleted=spec.deleted)
+
+
+def _registered(
+    context: dg.AssetExecutionContext, report: CrawlReport, location: str, spec: CrawlSpec
+) -> Iterator[str]:
+    """Write the report to the catalog; the tables that failed, each with its reason."""
+    # A Glue crawler has registered what it found itself.
+    if not spec.register_tables or spec.policy == "report" or spec.crawler == "glue" or not report.tables:
+        return
+    from datalake_assets.ingest.register import register_report
+
+    for done in register_report(report, account=location, database=spec.database):
+        if done.error:
+            yield f"{done.name}: {done.error}"
+        else:
+            context.log.info(f"{done.name}: {done.what}")
 
 
 def report_metadata(report: CrawlReport) -> dict[str, Any]:
