@@ -43,6 +43,22 @@ def warehouse_secret(location: str) -> WarehouseSecret:
     return _read(client, account.warehouse_secret, WarehouseSecret, owner=f"account {account.name}")
 
 
+class SaltSecret(BaseModel):
+    """What masked texts are hashed with."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    salt: SecretStr
+
+
+@cache
+def salt(location: str, name: str) -> str:
+    """The salt in a secret of a location's account."""
+    account = registry().account(location)
+    client = session(location).client("secretsmanager")
+    return _read(client, name, SaltSecret, owner=f"account {account.name}").salt.get_secret_value()
+
+
 @cache
 def alerts_secret() -> AlertsSecret:
     """The platform's own channel for alerts."""

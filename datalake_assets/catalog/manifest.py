@@ -40,6 +40,8 @@ class RowCounts:
     rows_in: int
     rows_published: int
     rows_quarantined: int
+    rows_duplicate: int = 0
+    """Dropped because another row has the same key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ def rollback(
     run_id: str,
     to: str | None = None,
     now: datetime | None = None,
+    version: str | None = None,
     threads: int = 8,
 ) -> tuple[Manifest, Switch]:
     """Let readers of a partition see again what a kept version holds.
@@ -44,6 +45,8 @@ def rollback(
         run_id: the Dagster run, or another name of who does it; part of the new version's id.
         to: the id of the version to restore; by default the newest kept one before the published one.
         now: an aware time, by the clock that the ids of runs are made with; this host's without it.
+        version: the new version's id, for tables that change together; greater than all there are. Made of `run_id`
+            and `now` without it.
         threads: S3 calls in flight.
 
     Returns:
@@ -65,7 +68,7 @@ def rollback(
     old = read_manifest(s3, table.bucket, table.name, partition, old_id)
     now = now or datetime.now(UTC)
     # Above all that exist, also when this host's clock is behind that of who made them.
-    new_id = following_version_id(run_id, now, max(each.version_id for each in versions))
+    new_id = version or following_version_id(run_id, now, max(each.version_id for each in versions))
     objects = copy_objects(s3, table.bucket, old.version, new_id, threads=threads)
     failpoint("rollback.copied")
     manifest = Manifest(

@@ -135,6 +135,10 @@ def _repeated_names(found: Sequence[Declaration]) -> list[Mistake]:
         location = declaration.path.parent.parent
         if (first := lake.setdefault((location, declaration.spec.name), declaration.path)) != declaration.path:
             mistakes.append(_clash(declaration.path, "attributes.name", declaration.spec.name, first))
+        for level in declaration.spec.levels:
+            table = level.child.table
+            if (first := lake.setdefault((location, table), declaration.path)) != declaration.path:
+                mistakes.append(_clash(declaration.path, "attributes.children", table, first))
         target = declaration.spec.warehouse
         if target and (first := warehouse.setdefault(target.table, declaration.path)) != declaration.path:
             mistakes.append(_clash(declaration.path, "attributes.warehouse.table", target.table, first))

@@ -100,8 +100,8 @@ def build_pipeline_definitions(location: str, spec: PipelineSpec) -> dg.Definiti
     """The assets, the checks and the job of one pipeline."""
     pipeline = build_pipeline(location, spec)
     partitions = build_partitions(spec)
-    raw, lake, warehouse = _asset_specs(pipeline, spec, partitions)
-    produced = [lake, warehouse] if warehouse else [lake]
+    raw, lake, children, warehouse = _asset_specs(pipeline, spec, partitions)
+    produced = [lake, *children, *([warehouse] if warehouse else [])]
 
     @dg.multi_asset(
         name=f"ingest_{spec.name}",
@@ -129,8 +129,8 @@ def build_pipeline_definitions(location: str, spec: PipelineSpec) -> dg.Definiti
 
 def _asset_specs(
     pipeline: Pipeline, spec: PipelineSpec, partitions: dg.PartitionsDefinition[str] | None
-) -> tuple[dg.AssetSpec, dg.AssetSpec, dg.AssetSpec | None]:
-    from datalake_assets.components.metadata import column_schema, raw_schema
+) -> tuple[dg.AssetSpec, dg.AssetSpec, list[dg.AssetSpec], dg.AssetSpec | None]:
+    from datalake_assets.components.metadata import child_schema, column_schema, raw_schema
 
     account = pipeline.account
     places = [f"s3://{account.raw_bucket}/{text}" for text in spec.source.s3]
@@ -159,8 +159,24 @@ def _asset_specs(
         },
         **produced,
     )
+    children = [
+        dg.AssetSpec(
+            child.key,
+            # Keys come from the parent, which the same step makes; all else from the raw records.
+            deps=[raw, dg.AssetKey([*pipeline.lake_key[:2], child.parent])],
+            description=child.schema.description,
+            kinds={"glue", "parquet"},
+            metadata={
+                "dagster/table_name": f"{account.glue_database}.{child.name}",
+                "dagster/uri": f"s3://{account.lake_bucket}/{child.name}/",
+                "dagster/column_schema": child_schema(pipeline, child),
+            },
+            **produced,
+        )
+        for child in pipeline.children
+    ]
     if spec.warehouse is None:
-        return raw, lake, None
+        return raw, lake, children, None
     warehouse = dg.AssetSpec(
         pipeline.warehouse_asset_key,
         deps=[lake],
@@ -172,4 +188,4 @@ def _asset_specs(
         },
         **produced,
     )
-    return raw, lake, warehouse
+    return raw, lake, children, warehouse

@@ -12,7 +12,7 @@ import dagster as dg
 
 from datalake_assets.arrivals.run_tags import requested_partitions
 from datalake_assets.components.checks import check_results
-from datalake_assets.components.metadata import loaded_metadata, published_metadata
+from datalake_assets.components.metadata import child_metadata, loaded_metadata, published_metadata
 from datalake_assets.errors import PlatformError, TransientError
 from datalake_assets.ingest.outcomes import Failed, Loaded, Outcome, Published
 from datalake_assets.ingest.pipeline import Pipeline
@@ -41,7 +41,7 @@ def materialize(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Iterat
         pipeline,
         partitions or [UNPARTITIONED],
         run_id=context.run.run_id,
-        to_lake=lake in context.selected_asset_keys,
+        to_lake=bool({lake, *(dg.AssetKey(child.key) for child in pipeline.children)} & context.selected_asset_keys),
         to_warehouse=dg.AssetKey(pipeline.warehouse_asset_key) in context.selected_asset_keys,
         is_retry=context.retry_number > 0,
     ):
@@ -72,8 +72,13 @@ def _report(
         counts = outcome.counts
         context.log.info(
             f"{shown}: {counts.rows_in} rows in, {counts.rows_published} published, {counts.rows_quarantined} set aside"
+            + (f", {counts.rows_duplicate} duplicates dropped" if counts.rows_duplicate else "")
         )
         metadata = published_metadata(pipeline, outcome)
+        keys = {child.name: child.key for child in pipeline.children}
+        for rows in outcome.children:
+            told = child_metadata(pipeline, outcome, rows)
+            context.log_event(dg.AssetMaterialization(keys[rows.table], partition=partition, metadata=told))
         context.log_event(dg.AssetMaterialization(pipeline.lake_key, partition=partition, metadata=metadata))
         for check in outcome.checks:
             if not check.passed:

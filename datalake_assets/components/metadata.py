@@ -1,12 +1,15 @@
 """Metadata under Dagster's standard keys, so that the UI shows schemas, column lineage and row counts by itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
-from datalake_assets.ingest.outcomes import Loaded, Published
-from datalake_assets.ingest.pipeline import Pipeline
+from datalake_assets.ingest.outcomes import Loaded, Published, PublishedChild
+from datalake_assets.ingest.pipeline import ChildTable, Pipeline
+from datalake_assets.mapping.children import POSITION_COLUMN
+from datalake_assets.mapping.spec import OutputColumn
+from datalake_assets.mapping.sql import array_paths
 from datalake_assets.names import PARTITION_COLUMN
 
 MAX_NAMED_FILES = 50
@@ -15,6 +18,17 @@ MAX_NAMED_FILES = 50
 def column_schema(pipeline: Pipeline, *, warehouse: bool) -> dg.TableSchema:
     """The columns of the lake or the warehouse table with their descriptions, the partition column last."""
     required = {column.to for column in pipeline.mapping.mapped if column.required}
+    return _schema(pipeline, pipeline.mapping.output_columns(), required, warehouse=warehouse)
+
+
+def child_schema(pipeline: Pipeline, child: ChildTable) -> dg.TableSchema:
+    """The columns of a child table with their descriptions, the partition column last."""
+    return _schema(pipeline, child.columns, {POSITION_COLUMN}, warehouse=False)
+
+
+def _schema(
+    pipeline: Pipeline, output: Sequence[OutputColumn], required: Collection[str], *, warehouse: bool
+) -> dg.TableSchema:
     columns = [
         dg.TableColumn(
             column.name,
@@ -22,7 +36,7 @@ def column_schema(pipeline: Pipeline, *, warehouse: bool) -> dg.TableSchema:
             description=column.description,
             constraints=dg.TableColumnConstraints(nullable=column.name not in required),
         )
-        for column in pipeline.mapping.output_columns()
+        for column in output
     ]
     if pipeline.is_partitioned:
         columns.append(dg.TableColumn(PARTITION_COLUMN, "date", description="Partition: the day of the files"))
@@ -31,9 +45,9 @@ def column_schema(pipeline: Pipeline, *, warehouse: bool) -> dg.TableSchema:
 
 def raw_schema(pipeline: Pipeline) -> dg.TableSchema:
     """The raw columns that the mapping reads; all are text."""
-    return dg.TableSchema(
-        [dg.TableColumn(column.source, "text") for column in pipeline.mapping.output_columns() if column.source]
-    )
+    sources = (source for column in pipeline.mapping.output_columns() for source in column.sources)
+    arrays = (path for path, _ in array_paths(pipeline.mapping))
+    return dg.TableSchema([dg.TableColumn(name, "text") for name in dict.fromkeys([*sources, *arrays])])
 
 
 def lake_lineage(pipeline: Pipeline) -> dg.TableColumnLineage:
@@ -41,11 +55,27 @@ def lake_lineage(pipeline: Pipeline) -> dg.TableColumnLineage:
     raw = dg.AssetKey(pipeline.raw_key)
     return dg.TableColumnLineage(
         {
-            column.name: [dg.TableColumnDep(asset_key=raw, column_name=column.source)]
+            column.name: [dg.TableColumnDep(asset_key=raw, column_name=source) for source in column.sources]
             for column in pipeline.mapping.output_columns()
-            if column.source
+            if column.sources
         }
     )
+
+
+def child_lineage(pipeline: Pipeline, child: ChildTable) -> dg.TableColumnLineage:
+    """Keys come from the parent's columns of the same name, all else from the array within the raw records."""
+    level = next(level for level in pipeline.mapping.levels if level.child.table == child.name)
+    raw = dg.AssetKey(pipeline.raw_key)
+    parent = dg.AssetKey([*pipeline.lake_key[:2], child.parent])
+    array = (level.parents[0] if level.parents else level.child).from_
+    deps: dict[str, list[dg.TableColumnDep]] = {}
+    for name in level.key:
+        is_position = level.parents and name == level.parents[-1].position_in_children
+        deps[name] = [dg.TableColumnDep(asset_key=parent, column_name=POSITION_COLUMN if is_position else name)]
+    for column in child.columns:
+        if column.sources and column.name not in deps:
+            deps[column.name] = [dg.TableColumnDep(asset_key=raw, column_name=array)]
+    return dg.TableColumnLineage(deps)
 
 
 def warehouse_lineage(pipeline: Pipeline) -> dg.TableColumnLineage:
@@ -66,6 +96,7 @@ def published_metadata(pipeline: Pipeline, published: Published) -> Mapping[str,
         "dagster/column_lineage": lake_lineage(pipeline),
         "rows_in": counts.rows_in,
         "rows_quarantined": counts.rows_quarantined,
+        **({"rows_duplicate": counts.rows_duplicate} if pipeline.mapping.deduplicate else {}),
         "files": len(published.inputs),
         "bytes_in": sum(raw.size for raw in published.inputs),
         "bytes_published": published.bytes,
@@ -74,6 +105,21 @@ def published_metadata(pipeline: Pipeline, published: Published) -> Mapping[str,
         "seconds": round(published.seconds, 3),
         "raw_files": dg.MetadataValue.md(_listed([f"`{raw.key}`" for raw in published.inputs])),
         **({"notes": dg.MetadataValue.md(_listed(list(published.notes)))} if published.notes else {}),
+    }
+
+
+def child_metadata(pipeline: Pipeline, published: Published, rows: PublishedChild) -> Mapping[str, Any]:
+    """What the materialization of a child table says about its partition."""
+    child = next(child for child in pipeline.children if child.name == rows.table)
+    return {
+        "dagster/row_count": rows.rows,
+        "dagster/uri": rows.uri,
+        "dagster/table_name": f"{pipeline.account.glue_database}.{child.name}",
+        "dagster/column_schema": child_schema(pipeline, child),
+        "dagster/column_lineage": child_lineage(pipeline, child),
+        "bytes_published": rows.bytes,
+        "version": published.version,
+        "manifest": rows.manifest_uri,
     }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from datalake_assets.components.following import Report, report_loaded
-from datalake_assets.components.metadata import published_metadata
+from datalake_assets.components.metadata import child_metadata, published_metadata
 from datalake_assets.components.pipelines import DeclaredPipeline
 from datalake_assets.failpoints import failpoint
 from datalake_assets.ingest.outcomes import Loaded, Outcome, Published
@@ -35,6 +35,16 @@ def roll_back(
     """
     for outcome in restore(declared.pipeline, partition, to=to, reason=reason, run_id=run_id):
         if isinstance(outcome, Published):
+            keys = {child.name: child.key for child in declared.pipeline.children}
+            for rows in outcome.children:
+                report(
+                    dg.AssetMaterialization(
+                        keys[rows.table],
+                        description=f"restored from {to}: {reason}",
+                        partition=partition or None,
+                        metadata=child_metadata(declared.pipeline, outcome, rows),
+                    )
+                )
             report(
                 dg.AssetMaterialization(
                     declared.pipeline.lake_key,

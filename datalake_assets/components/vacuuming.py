@@ -1,4 +1,4 @@
-"""Vacuum both lake tables of a pipeline: its rows, and the rows set aside."""
+"""Vacuum the lake tables of a pipeline: its rows, those of its children, and the rows set aside."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -30,7 +30,8 @@ def vacuum_pipeline(
 
     account = session(declared.location)
     keep = keep_versions or declared.pipeline.keep_versions
-    for name in (declared.pipeline.name, declared.pipeline.quarantine):
+    children = [child.name for child in declared.pipeline.children]
+    for name in (declared.pipeline.name, *children, declared.pipeline.quarantine):
         table = GlueTable(account, name)
         if table.exists():
             yield vacuum(table, keep_versions=keep, grace=grace, dry_run=dry_run)

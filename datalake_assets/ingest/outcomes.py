@@ -7,6 +7,17 @@ from datalake_assets.catalog.manifest import CheckResult, Manifest, RawInput, Ro
 
 
 @dataclass(frozen=True)
+class PublishedChild:
+    """The rows of one child table that are published with a partition, under the same version id."""
+
+    table: str
+    rows: int
+    bytes: int
+    uri: str
+    manifest_uri: str
+
+
+@dataclass(frozen=True)
 class Published:
     """One partition that readers of the lake see now.
 
@@ -32,6 +43,7 @@ class Published:
     notes: tuple[str, ...] = ()
     reused: bool = False
     is_done: bool = False
+    children: tuple[PublishedChild, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,7 @@ def published_outcome(
     notes: tuple[str, ...] = (),
     reused: bool = False,
     is_done: bool = False,
+    children: tuple[PublishedChild, ...] = (),
 ) -> Published:
     """What a manifest says, as an outcome."""
     version = manifest.version
@@ -89,4 +102,17 @@ def published_outcome(
         notes=notes,
         reused=reused,
         is_done=is_done,
+        children=children,
+    )
+
+
+def published_child(table: GlueTable, manifest: Manifest) -> PublishedChild:
+    """What the manifest of a child table says."""
+    version = manifest.version
+    return PublishedChild(
+        table=table.name,
+        rows=version.row_count,
+        bytes=version.size,
+        uri=table.location(version.prefix),
+        manifest_uri=table.location(manifest.key),
     )

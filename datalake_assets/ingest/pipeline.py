@@ -7,11 +7,25 @@ from datalake_assets.accounts.registry import Account, registry
 from datalake_assets.arrivals.pattern import KeyPattern
 from datalake_assets.catalog.schema import CatalogColumn, TableSchema
 from datalake_assets.mapping.check_spec import Check
+from datalake_assets.mapping.children import Level
 from datalake_assets.mapping.spec import QUARANTINE_COLUMNS, MappingSpec, OutputColumn
 from datalake_assets.names import PARTITION_COLUMN, asset_key, quarantine_table, source_id
 from datalake_assets.warehouse.table import WarehouseColumn, WarehouseTable
 
 PARTITION_COMMENT = "Partition: the day of the files"
+
+
+@dataclass(frozen=True)
+class ChildTable:
+    """A lake table of the elements within the records of a pipeline, published with it."""
+
+    name: str
+    key: list[str]
+    """Its asset key."""
+    schema: TableSchema
+    columns: tuple[OutputColumn, ...]
+    parent: str
+    """The table whose records, or whose elements' records, it is made of."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +86,19 @@ class Pipeline:
     @cached_property
     def quarantine_schema(self) -> TableSchema:
         return self._schema(list(QUARANTINE_COLUMNS), f"Rows of {self.name} that were set aside, with their reasons")
+
+    @cached_property
+    def children(self) -> tuple[ChildTable, ...]:
+        """The tables that are made of its records beside its own, each before its own children."""
+        return tuple(self._child(level) for level in self.mapping.levels)
+
+    def _child(self, level: Level) -> ChildTable:
+        child = level.child
+        parent = level.parents[-1].table if level.parents else self.name
+        columns = self.mapping.child_columns(level)
+        description = child.description or f"The elements of {child.from_} in {parent}"
+        key = asset_key(self.location, "lake", child.table)
+        return ChildTable(child.table, key, self._schema(columns, description), tuple(columns), parent)
 
     def _schema(self, columns: list[OutputColumn], description: str) -> TableSchema:
         day = (CatalogColumn(PARTITION_COLUMN, "date", PARTITION_COMMENT),)

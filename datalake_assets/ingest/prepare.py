@@ -17,7 +17,8 @@ from datalake_assets.ingest.pipeline import Pipeline
 from datalake_assets.ingest.stage import stage
 from datalake_assets.mapping.checks import CheckResult, run_checks
 from datalake_assets.mapping.duckdb_engine import map_files
-from datalake_assets.mapping.result import MappingResult
+from datalake_assets.mapping.masks import salt_secrets
+from datalake_assets.mapping.result import ChildRows, MappingResult
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,16 @@ class Prepared:
     @property
     def counts(self) -> RowCounts:
         result = self.result
-        return RowCounts(rows_in=result.rows_in, rows_published=result.rows_good, rows_quarantined=result.rows_bad)
+        return RowCounts(
+            rows_in=result.rows_in,
+            rows_published=result.rows_good,
+            rows_quarantined=result.rows_bad,
+            rows_duplicate=result.rows_duplicate,
+        )
+
+    def child(self, table: str) -> ChildRows:
+        """The rows of one of the child tables."""
+        return next(child for child in self.result.children if child.table == table)
 
     @property
     def reasons(self) -> tuple[tuple[str, int], ...]:
@@ -94,12 +104,23 @@ def _prepare(pipeline: Pipeline, account: AccountSession, partition: str, folder
         memory_limit=memory_limit,
         threads=threads,
         fail_on_bad_rows=False,  # what was set aside is published for inspection first
+        salts=_salts(pipeline),
     )
     shutil.rmtree(raw)
     checks = run_checks(
         pipeline.checks, result.good_files, partition=partition, memory_limit=memory_limit, threads=threads
     )
     return Prepared(partition, objects, result, folder, time.monotonic() - begin, checks)
+
+
+def _salts(pipeline: Pipeline) -> dict[str, str]:
+    """The secrets that masked columns are hashed with, by name."""
+    secrets = salt_secrets(pipeline.mapping)
+    if not secrets:
+        return {}
+    from datalake_assets.accounts.secrets import salt
+
+    return {name: salt(pipeline.location, name) for name in secrets}
 
 
 def _share(limit: str, workers: int) -> str:

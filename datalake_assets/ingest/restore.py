@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 from datalake_assets.accounts.sessions import session
 from datalake_assets.catalog.glue import GlueTable
+from datalake_assets.catalog.history import list_versions
 from datalake_assets.catalog.manifest import Manifest, read_manifest
 from datalake_assets.catalog.rollback import rollback
 from datalake_assets.errors import ConcurrentChange, PlatformError
 from datalake_assets.failpoints import failpoint
-from datalake_assets.ingest.new_version import database_time
-from datalake_assets.ingest.outcomes import Failed, Outcome, published_outcome
+from datalake_assets.ingest.new_version import database_time, version_id_for
+from datalake_assets.ingest.outcomes import Failed, Outcome, published_child, published_outcome
 from datalake_assets.ingest.pipeline import Pipeline
 from datalake_assets.ingest.warehouse import load_versions
 
@@ -29,25 +30,56 @@ def restore(pipeline: Pipeline, partition: str, *, to: str | None, reason: str, 
     Yields:
         `Failed` in place of either; a failed load is made up for by `load_behind`.
     """
-    lake = GlueTable(session(pipeline.location), pipeline.name)
+    account = session(pipeline.location)
+    lake = GlueTable(account, pipeline.name)
+    tables = {child.name: GlueTable(account, child.name) for child in pipeline.children}
     try:
         manifest = _restored_before(lake, partition, to)
         if manifest is None:
-            manifest, switch = rollback(lake, partition, reason=reason, run_id=run_id, to=to, now=database_time())
-            if switch.error:
-                raise switch.error
-            if switch.after and switch.after.version_id != manifest.version.id:
-                raise ConcurrentChange(
-                    f"a run published version {switch.after.version_id} at the same time, and that is what readers see",
-                    where=f"{lake.where} {partition}".rstrip(),
-                    todo="Look at that version; roll back again if it has to go too",
-                )
+            version = None
+            if tables:
+                # One id for all of them, and one version to go back to.
+                version = version_id_for(run_id, [partition], [lake, *tables.values()])
+                to = to or _version_before(lake, partition)
+                for child in tables.values():
+                    if _restored_before(child, partition, to) is None:
+                        _restore(child, partition, reason=reason, run_id=run_id, to=to, version=version)
+            manifest = _restore(lake, partition, reason=reason, run_id=run_id, to=to, version=version)
+        children = tuple(
+            published_child(child, _manifest(child, partition, shown.version_id))
+            for child in tables.values()
+            if (shown := child.current(partition))
+        )
         failpoint("rollback.published")
     except PlatformError as error:
         yield Failed(partition, error)
         return
-    yield published_outcome(lake, manifest)
+    yield published_outcome(lake, manifest, children=children)
     yield from load_versions(pipeline, {partition: manifest.version.id}, run_id)
+
+
+def _restore(
+    table: GlueTable, partition: str, *, reason: str, run_id: str, to: str | None, version: str | None
+) -> Manifest:
+    manifest, switch = rollback(
+        table, partition, reason=reason, run_id=run_id, to=to, now=database_time(), version=version
+    )
+    if switch.error:
+        raise switch.error
+    if switch.after and switch.after.version_id != manifest.version.id:
+        raise ConcurrentChange(
+            f"a run published version {switch.after.version_id} at the same time, and that is what readers see",
+            where=f"{table.where} {partition}".rstrip(),
+            todo="Look at that version; roll back again if it has to go too",
+        )
+    return manifest
+
+
+def _version_before(lake: GlueTable, partition: str) -> str | None:
+    """The newest kept version before the published one, which a rollback takes; None leaves the mistake to it."""
+    versions = list_versions(lake, partition)
+    published = next((each.version_id for each in versions if each.state == "published"), "")
+    return next((each.version_id for each in versions if each.state == "kept" and each.version_id < published), None)
 
 
 def _restored_before(lake: GlueTable, partition: str, to: str | None) -> Manifest | None:

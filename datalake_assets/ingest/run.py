@@ -100,7 +100,7 @@ class _Lake:
             self._tables.ensure()
             # Before any listing: what changes after it may not be in the version, and of two runs at once the one
             # that began later wins.
-            version = version_id_for(self._run_id, partitions, [self._tables.lake, self._tables.quarantine])
+            version = version_id_for(self._run_id, partitions, self._tables.all)
             begun_seq = self._ledger.last_change()
             failpoint("ingest.begun")
             for kept in self._kept(partitions, begun_seq) if keep else ():
@@ -158,6 +158,10 @@ class _Lake:
         sources = {each.partition: each for each in prepared if each.partition not in refused}
         bad_rows = self._pipeline.mapping.bad_rows
         rejected = {partition: failed_checks(each, bad_rows) for partition, each in sources.items()}
+        # Before the records they belong to: a partition is done only when all of it is there.
+        children = self._tables.publish_children(list(sources.values()), version, rejected)
+        for partition, error in children.failed.items():
+            yield _failed(sources.pop(partition), error)
         published = self._tables.publish_lake(list(sources.values()), version, rejected)
         failpoint("ingest.published")
         publish_seconds = (time.monotonic() - begin) / len(prepared)
@@ -176,6 +180,7 @@ class _Lake:
                     manifest,
                     seconds=source.seconds + publish_seconds,
                     notes=tuple(source.result.notes),
+                    children=tuple(children.published.get(source.partition, ())),
                 )
         try:
             self._tables.empty_stale_quarantine(visible, scratch)
@@ -212,6 +217,7 @@ class _Lake:
                 continue
             try:
                 manifest = self._manifest(partition, current.version_id)
+                children = self._tables.published_children(partition, current.version_id)
             except PermanentError:
                 continue  # made anew, as if the earlier attempt had not been
             listed = list_partition(self._s3, bucket, self._pipeline.patterns, partition, marker=self._pipeline.marker)
@@ -220,7 +226,7 @@ class _Lake:
                 is_done = (partition, current.version_id) in done
                 if not is_done:
                     self._seen[partition] = (listed, begun_seq)
-                yield published_outcome(self._tables.lake, manifest, reused=True, is_done=is_done)
+                yield published_outcome(self._tables.lake, manifest, reused=True, is_done=is_done, children=children)
 
     def as_published(self, partitions: Sequence[str], *, recheck_all: bool) -> Iterator[Published | Failed]:
         """What readers see now, for a load alone, or for the checks alone."""

@@ -1,26 +1,35 @@
-"""The two catalog tables of a pipeline, its rows and the rows set aside, and how prepared partitions get there."""
+"""The catalog tables of a pipeline, its rows, their children and the rows set aside, and how partitions get there."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datalake_assets.accounts.sessions import AccountSession
 from datalake_assets.catalog.glue import GlueTable, Switch
-from datalake_assets.catalog.manifest import Manifest, RawInput, RowCounts
+from datalake_assets.catalog.manifest import Manifest, RawInput, RowCounts, read_manifest
 from datalake_assets.catalog.publish import publish_partitions
 from datalake_assets.catalog.schema import CatalogColumn, TableSchema
 from datalake_assets.catalog.upload import LocalFile, upload_versions
 from datalake_assets.catalog.versions import Version
 from datalake_assets.errors import PlatformError
 from datalake_assets.ingest.audit import as_manifest_results
+from datalake_assets.ingest.outcomes import PublishedChild, published_child
 from datalake_assets.ingest.pipeline import Pipeline
 from datalake_assets.ingest.prepare import Prepared
 from datalake_assets.mapping.spec import QUARANTINE_COLUMNS
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+@dataclass(frozen=True)
+class PublishedChildren:
+    """What became of the child tables of a batch, by partition."""
+
+    failed: Mapping[str, PlatformError]
+    published: Mapping[str, Sequence[PublishedChild]]
 
 
 class PipelineTables:
@@ -30,13 +39,20 @@ class PipelineTables:
         self.pipeline = pipeline
         self.lake = GlueTable(account, pipeline.name)
         self.quarantine = GlueTable(account, pipeline.quarantine)
+        self.children = {child.name: GlueTable(account, child.name) for child in pipeline.children}
         self._run_id = run_id
         self._s3: S3Client = account.client("s3")
 
     def ensure(self) -> None:
-        """Create both tables or bring them up to the declared columns."""
+        """Create the tables or bring them up to the declared columns."""
         self.lake.ensure(self.pipeline.lake_schema)
         self.quarantine.ensure(self.pipeline.quarantine_schema)
+        for child in self.pipeline.children:
+            self.children[child.name].ensure(child.schema)
+
+    @property
+    def all(self) -> list[GlueTable]:
+        return [self.lake, self.quarantine, *self.children.values()]
 
     def publish_quarantine(self, prepared: Sequence[Prepared], version: str) -> dict[str, PlatformError]:
         """Replace what was set aside before; a partition that never had bad rows gets no version.
@@ -75,6 +91,41 @@ class PipelineTables:
             if error := publish_partitions(self.quarantine, [manifest])[version.partition].error:
                 raise error
 
+    def publish_children(
+        self, prepared: Sequence[Prepared], version: str, failed_checks: Mapping[str, Sequence[str]]
+    ) -> PublishedChildren:
+        """Let readers see the rows of the child tables, before those of the records they belong to.
+
+        A version of rows that are rejected is uploaded and kept as rejected too.
+        """
+        failed: dict[str, PlatformError] = {}
+        published: dict[str, list[PublishedChild]] = {}
+        for child in self.pipeline.children:
+            waiting = [each for each in prepared if each.partition not in failed]
+            found = {each.partition: each.child(child.name) for each in waiting}
+            files = {partition: list(rows.files) for partition, rows in found.items()}
+            counts = {partition: _all_published(rows.rows) for partition, rows in found.items()}
+            table = self.children[child.name]
+            for manifest, switch in self._publish(table, child.schema, waiting, files, counts, version, failed_checks):
+                partition = manifest.version.partition
+                if switch.error is None:
+                    published.setdefault(partition, []).append(published_child(table, manifest))
+                elif not failed_checks.get(partition):
+                    failed[partition] = switch.error
+        return PublishedChildren(failed, published)
+
+    def published_children(self, partition: str, version: str) -> tuple[PublishedChild, ...]:
+        """What the child tables show of a version of a partition.
+
+        Raises:
+            PlatformError: a child has no such version.
+        """
+        found = []
+        for name, table in self.children.items():
+            manifest = read_manifest(self._s3, table.bucket, name, partition, version)
+            found.append(published_child(table, manifest))
+        return tuple(found)
+
     def publish_lake(
         self, prepared: Sequence[Prepared], version: str, failed_checks: Mapping[str, Sequence[str]]
     ) -> list[tuple[Manifest, Switch]]:
@@ -112,16 +163,16 @@ class PipelineTables:
         return [(manifest, switches[manifest.version.partition]) for manifest in manifests]
 
     def _manifest(self, source: Prepared, version: Version, counts: RowCounts, schema: TableSchema) -> Manifest:
-        is_quarantine = version.table == self.quarantine.name
+        is_lake = version.table == self.lake.name
         return Manifest(
             version=version,
             inputs=tuple(RawInput(raw.key, raw.etag, raw.size, raw.version_id) for raw in source.objects),
             counts=counts,
-            columns=schema.columns if is_quarantine else (*schema.columns, *_evolved(source)),
+            columns=(*schema.columns, *_evolved(source)) if is_lake else schema.columns,
             run_id=self._run_id,
             created_at=datetime.now(UTC),
-            checks=() if is_quarantine else as_manifest_results(source.checks),
-            reasons=source.reasons,
+            checks=as_manifest_results(source.checks) if is_lake else (),
+            reasons=source.reasons if version.table not in self.children else (),
         )
 
 

@@ -38,7 +38,8 @@ def exploded_rows(spec: MappingSpec, uris: Sequence[str]) -> str:
     wanted = {path: _below(path) for path in _wanted(spec.columns) if is_of_element(spec, path)}
     record = {path: f"p{number}" for number, path in enumerate(outside)}
     empty = "[NULL]::JSON[]" if explode.keep_empty else "[]::JSON[]"
-    elements = f"CASE WHEN json_type(a0) = 'ARRAY' AND json_array_length(a0) > 0 THEN json_extract(a0, '$[*]') ELSE {empty} END"
+    has_some = "json_type(a0) = 'ARRAY' AND json_array_length(a0) > 0"
+    elements = f"CASE WHEN {has_some} THEN json_extract(a0, '$[*]') ELSE {empty} END"
     source = f"""(SELECT *, unnest(elements) AS element, generate_subscripts(elements, 1) - 1 AS position
 FROM (SELECT * EXCLUDE (failures), {elements} AS elements FROM numbered WHERE failures IS NULL))"""
     place = f"{literal(explode.from_ + '[')} || position || ']'"

@@ -140,9 +140,9 @@ class Writer:
         """
         staged = "SELECT file_index, uri, source_row, failures, raw FROM numbered WHERE failures IS NOT NULL"
         if spoiling:
+            found = "file_index, source_row, unnest(failures) AS failure"
             each = " UNION ALL ".join(
-                f"SELECT file_index, source_row, unnest(failures) AS failure, ({number}, position) AS place\nFROM {table}"
-                for number, table in enumerate(spoiling)
+                f"SELECT {found}, ({number}, position) AS place FROM {table}" for number, table in enumerate(spoiling)
             )
             staged = f"""
 SELECT file_index, uri, source_row,
