@@ -1,5 +1,6 @@
 """The built-in classifiers: each looks at the beginning of an object and says how certain it is, and why."""
 
+import re
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from datalake_assets.formats.source_format import SourceFormat
 
 CSV_CHARACTERS = 128 * 1024
+# Rows that a delimiter takes apart so well are rows, be their texts sentences or not.
+_SURE_DESPITE_PROSE = 0.6
+_PROSE_LETTERS = 0.85
+_WORD = re.compile(r"[^\W\d_]+")
+_SENTENCE_END = re.compile(r"[.!?…][\"'”’)]*(?:\s|$)")
 _MAX_FOOTER_BYTES = 256 * 1024 * 1024
 
 
@@ -60,7 +66,8 @@ def orc(content: Content) -> Verdict:
         return Verdict("orc", 0.9, "begins with ORC; its end was not looked at", {"format": "orc"})
     length = tail[-1]
     if b"ORC" not in tail[-1 - length :]:
-        return Verdict("orc", 0.0, "begins with ORC but has no postscript: it is truncated, or something else")
+        told = "begins with ORC but has no postscript: it is truncated, or something else"
+        return Verdict("orc", 0.0, told, is_final=not content.encoding.is_text)
     return Verdict("orc", 1.0, "begins with ORC and ends with its postscript", {"format": "orc"})
 
 
@@ -85,7 +92,19 @@ def delimited(content: Content) -> Verdict:
     found = find_csv(text[:CSV_CHARACTERS], is_complete=is_complete, encoding=content.encoding.name)
     if found is None:
         return Verdict("csv", 0.0, "no delimiter gives rows of the same width")
+    if found.certainty < _SURE_DESPITE_PROSE and is_prose(text[:CSV_CHARACTERS]):
+        return Verdict("csv", 0.05, f"reads as prose: {found.reason}")
     return Verdict("csv", found.certainty, found.reason, details=dict(found.details), source=found.source)
+
+
+def is_prose(text: str) -> bool:
+    """Whether a text is sentences: long lines of words and next to nothing else, that end as sentences do."""
+    words = _WORD.findall(text)
+    lines = sum(1 for line in text.splitlines() if line.strip())
+    visible = len(text) - sum(map(text.count, " \t\r\n"))
+    if not lines or len(words) < 6 * lines:
+        return False
+    return sum(map(len, words)) > _PROSE_LETTERS * visible and len(_SENTENCE_END.findall(text)) * 6 >= lines
 
 
 def _size(content: Content) -> int:

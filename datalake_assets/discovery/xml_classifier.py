@@ -85,9 +85,9 @@ class _Shape:
             shallow = [path for path in candidates if len(path) == depth]
             best = max(shallow, key=lambda path: (self._weights.get(path, 0), self._counts[path]))
             share = self._weights[best] / max(self._total, 1)
-            return best[-1], self._counts[best], round(0.6 + 0.39 * min(share * 1.2, 1.0), 3)
+            return best[-1], self._counts[best], round(0.85 + 0.14 * min(share * 1.2, 1.0), 3)
         children = [path for path in self._counts if len(path) == 2]
         if len(children) == 1:
-            return children[0][-1], 1, 0.6
+            return children[0][-1], 1, 0.8
         root = next(path for path in self._counts if len(path) == 1)
-        return root[-1], 1, 0.6
+        return root[-1], 1, 0.8

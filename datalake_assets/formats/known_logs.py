@@ -57,6 +57,13 @@ _LOGGER = r"(?P<logger>[A-Za-z_$][A-Za-z0-9_$.\-/\[\]@]*)"
 KNOWN_LOGS: dict[str, KnownLog] = {
     log.name: log
     for log in (
+        # Before the others: they would take the virtual host for the client.
+        KnownLog(
+            "apache_vhost_combined",
+            "Apache combined access log with the virtual host",
+            rf"(?P<vhost>[^\s:]+):%{{INT:port:int}} {_CLF_HEAD}{_CLF_TAIL} {_QUOTED}",
+            hint=r"\[\d\d?/[A-Z][a-z]{2}/\d{4}:",
+        ),
         KnownLog(
             "apache_common",
             "Apache common access log",
@@ -68,12 +75,6 @@ KNOWN_LOGS: dict[str, KnownLog] = {
             "apache_combined",
             "Apache or nginx combined access log",
             rf"{_CLF_HEAD}{_CLF_TAIL} {_QUOTED}",
-            hint=r"\[\d\d?/[A-Z][a-z]{2}/\d{4}:",
-        ),
-        KnownLog(
-            "apache_vhost_combined",
-            "Apache combined access log with the virtual host",
-            rf"(?P<vhost>[^\s:]+):%{{INT:port:int}} {_CLF_HEAD}{_CLF_TAIL} {_QUOTED}",
             hint=r"\[\d\d?/[A-Z][a-z]{2}/\d{4}:",
         ),
         KnownLog(
