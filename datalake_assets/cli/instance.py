@@ -1,5 +1,6 @@
 """Dagster's instance for commands that tell it what they did."""
 
+import getpass
 import os
 import re
 from collections.abc import Iterator
@@ -37,6 +38,14 @@ def dagster_instance() -> "Iterator[dg.DagsterInstance]":
     _require_database()
     with _explained(), dg.DagsterInstance.get() as instance:
         yield instance
+
+
+def current_user() -> str:
+    """Who asks; containers run under numbers that have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
 
 
 def _require_database() -> None:

@@ -1,7 +1,5 @@
 """`datalake rollback`: put an older version of a partition back, in the lake, in Dagster, in the warehouse."""
 
-import getpass
-import os
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +26,7 @@ def rollback(pipeline: str, partition: str | None, to: str | None, reason: str, 
     Nothing is lost: the old rows are published as a new version. The next change of the partition's files computes it
     anew.
     """
-    from datalake_assets.cli.instance import dagster_instance
+    from datalake_assets.cli.instance import current_user, dagster_instance
     from datalake_assets.cli.versions import versions_of
     from datalake_assets.components.arriving import is_unprocessed
     from datalake_assets.components.pipelines import find_pipeline
@@ -59,7 +57,7 @@ def rollback(pipeline: str, partition: str | None, to: str | None, reason: str, 
             key,
             to=wanted.version_id,
             reason=reason,
-            requested_by=_user(),
+            requested_by=current_user(),
             run_id=f"rollback-{uuid.uuid4().hex}",
             report=instance.report_runless_asset_event,
         ):
@@ -73,14 +71,6 @@ def rollback(pipeline: str, partition: str | None, to: str | None, reason: str, 
                 _say(f"✓ {count(told['rows'], 'row')} in the lake, as version {outcome.version}", as_json)
     if as_json:
         show_json(told)
-
-
-def _user() -> str:
-    """Who asks; containers run under numbers that have no name."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"user {os.getuid()}"
 
 
 def _choose(versions: "list[VersionInfo]", to: str | None, label: str) -> "tuple[VersionInfo, VersionInfo]":
