@@ -109,7 +109,7 @@ def crawl(
         show_report(report)
     failed = not report.tables
     if register and report.tables and policy != "report":
-        failed |= _register(report, account=account, database=database, as_json=as_json)
+        failed |= _register(report, account=account, database=database, deleted=deleted)
     if folder is not None and report.tables:
         failed |= _scaffold(report, folder, account=account)
     if failed:
@@ -202,11 +202,17 @@ def _by_glue(
     )
 
 
-def _register(report: "CrawlReport", *, account: str | None, database: str | None, as_json: bool) -> bool:
+def _register(
+    report: "CrawlReport",
+    *,
+    account: str | None,
+    database: str | None,
+    deleted: Literal["keep", "deprecate", "remove"],
+) -> bool:
     from datalake_assets.ingest.register import register_report
 
     failed = False
-    for done in register_report(report, account=account, database=database):
+    for done in register_report(report, account=account, database=database, deleted=deleted):
         failed |= done.error is not None
         told = f"Error: {done.name}: {done.error}" if done.error else f"{done.name}: {done.what}"
         click.echo(told, err=True)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from datalake_assets.column_types import TargetType
 from datalake_assets.discovery.lattice import TEXT
@@ -74,9 +74,7 @@ def columns_of(
 
 
 def _with(column: DiscoveredColumn, notes: list[str]) -> DiscoveredColumn:
-    import dataclasses
-
-    return column if list(column.notes) == notes else dataclasses.replace(column, notes=tuple(notes))
+    return column if list(column.notes) == notes else replace(column, notes=tuple(notes))
 
 
 def _segment(key: str) -> str:
@@ -102,6 +100,8 @@ def _column(
         nulls = max(times - node.texts.count, 0)
     place = position if reading.is_flat else None
     if node.declared is not None and not (node.objects or node.arrays):
+        if reading.is_flat:  # a log whose pattern names the type
+            return replace(_declared(node.declared, name, path, times, nulls, node), position=place)
         return _declared(node.declared, name, path, node.seen, node.nulls, node)
     scalars = node.texts.count + node.literals.count
     kinds = {"value": scalars, "array": node.arrays, "struct": node.objects, "deep": node.too_deep}
@@ -134,9 +134,7 @@ def _column(
 
 
 def _rare(column: DiscoveredColumn, conflicts: list[Conflict], others: int) -> DiscoveredColumn:
-    import dataclasses
-
-    return dataclasses.replace(
+    return replace(
         column,
         conflicts=(*column.conflicts, *conflicts),
         on_conflict=column.on_conflict or "quarantine",

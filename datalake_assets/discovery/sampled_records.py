@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+from datalake_assets.column_types import TargetType
 from datalake_assets.discovery.inference import Values, count_flat, count_nested
 from datalake_assets.discovery.node import Node
 from datalake_assets.errors import BadInput
@@ -26,10 +27,19 @@ def count_sample(path: Path, source: SourceFormat, *, uri: str, is_all: bool, ma
         EmptyObject, UnreadableObject: there is nothing to read, or not what it looked like.
     """
     if source.format in ("csv", "log"):
-        names, rows = _table(path, source, uri) if source.format == "csv" else _log(path, source, uri)
+        types: dict[str, str] = {}
+        if source.format == "csv":
+            names, rows = _table(path, source, uri)
+        else:
+            names, rows, types = _log(path, source, uri)
         found, broken = count_flat(
             names, rows if is_all else _until_broken(rows), null_values=source.null_values, uri=uri, max_rows=max_rows
         )
+        for name, kind in types.items():
+            declared = TargetType.parse(kind)
+            # How a date is written, the values tell better than a name for its type.
+            if name in found.fields and declared.kind not in ("date", "timestamp", "varchar"):
+                found.fields[name].declared = declared
     else:
         records = _json(path, source, uri) if source.format == "json" else _xml(path, source, uri)
         found, broken = count_nested(records if is_all else _until_broken(records), uri=uri, max_rows=max_rows)
@@ -69,11 +79,12 @@ def _table(path: Path, source: SourceFormat, uri: str) -> tuple[tuple[str, ...],
     return table.names, rows()
 
 
-def _log(path: Path, source: SourceFormat, uri: str) -> tuple[tuple[str, ...], Iterator[Values | None]]:
+def _log(path: Path, source: SourceFormat, uri: str) -> tuple[tuple[str, ...], Iterator[Values | None], dict[str, str]]:
     from datalake_assets.formats.log_records import open_log
 
     file = open_log(path, source, uri=uri)
-    return file.names or (), (record.values if record.reason is None else None for record in file.records())
+    rows = (record.values if record.reason is None else None for record in file.records())
+    return file.names or (), rows, file.types
 
 
 def _json(path: Path, source: SourceFormat, uri: str) -> Iterator[str | None]:
