@@ -13,10 +13,11 @@ from datalake_assets.formats.batches import MAX_RECORD_CHARACTERS, NestedRecord,
 from datalake_assets.formats.bytes import byte_chunks, compression_of, open_bytes
 from datalake_assets.formats.json_values import json_column, json_text
 from datalake_assets.formats.records import BATCH_ROWS
-from datalake_assets.formats.source_format import SourceFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from datalake_assets.formats.source_format import SourceFormat
 
 # Parquet and ORC are read from their end: a compressed one must be unpacked on disk first, up to this size.
 MAX_UNPACKED_BYTES = 8 * 1024**3
@@ -24,7 +25,7 @@ _ROWS_AT_ONCE = 4_096
 _MAGIC = {"parquet": b"PAR1", "orc": b"ORC", "avro": b"Obj\x01"}
 
 
-def open_binary(path: Path, source: SourceFormat, *, uri: str) -> "BinaryFile":
+def open_binary(path: Path, source: "SourceFormat", *, uri: str) -> "BinaryFile":
     """Open a Parquet, ORC or Avro file.
 
     Raises:

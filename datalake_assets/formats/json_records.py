@@ -10,16 +10,17 @@ from datalake_assets.formats.batches import MAX_RECORD_CHARACTERS, NestedRecord,
 from datalake_assets.formats.bytes import text_chunks
 from datalake_assets.formats.json_text import JsonScanner, why_no_record
 from datalake_assets.formats.lines import numbered_lines, shown
-from datalake_assets.formats.source_format import JsonLayout, SourceFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from datalake_assets.formats.source_format import JsonLayout, SourceFormat
 
 _LINES_LOOKED_AT = 20
 _HEAD_CHARACTERS = 64 * 1024
 
 
-def open_json(path: Path, source: SourceFormat, *, uri: str) -> "JsonFile":
+def open_json(path: Path, source: "SourceFormat", *, uri: str) -> "JsonFile":
     """Open a JSON file.
 
     Raises:
@@ -47,7 +48,7 @@ class JsonFile:
 
     names: tuple[str, ...] | None = None
 
-    def __init__(self, chunks: Iterator[str], head: str, source: SourceFormat, uri: str, *, first_line: int) -> None:
+    def __init__(self, chunks: Iterator[str], head: str, source: "SourceFormat", uri: str, *, first_line: int) -> None:
         self._chunks = chunks
         self._source = source
         self._uri = uri
@@ -82,7 +83,7 @@ class JsonFile:
         return _one_after_another(scanner)
 
 
-def detect_layout(head: str) -> JsonLayout:
+def detect_layout(head: str) -> "JsonLayout":
     """How a JSON file is laid out, from its beginning without leading spaces."""
     if head.startswith("["):
         lines = [line.strip() for line in head.split("\n")[:3]]

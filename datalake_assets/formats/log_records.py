@@ -13,10 +13,11 @@ from datalake_assets.formats.encoding import is_decodable
 from datalake_assets.formats.grok import MAX_LINE_CHARACTERS, compile_grok
 from datalake_assets.formats.known_logs import KNOWN_LOGS
 from datalake_assets.formats.lines import Line, numbered_lines, shown
-from datalake_assets.formats.source_format import SourceFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from datalake_assets.formats.source_format import SourceFormat
 
 # Lines of the beginning, none of which matches when the file is no such log at all.
 _LINES_LOOKED_AT = 50
@@ -63,7 +64,7 @@ class LogFormat:
         return self._continues == "any" or _CONTINUATION.match(line) is not None
 
 
-def log_format(source: SourceFormat, head: str, *, where: str | None = None) -> LogFormat:
+def log_format(source: "SourceFormat", head: str, *, where: str | None = None) -> LogFormat:
     """How a log is read.
 
     Args:
@@ -94,7 +95,7 @@ def _with_fields(delimiter: str, head: str, where: str | None) -> LogFormat:
     return LogFormat(names, {}, values, is_comment=lambda text: text.startswith("#"))
 
 
-def open_log(path: Path, source: SourceFormat, *, uri: str) -> "LogFile":
+def open_log(path: Path, source: "SourceFormat", *, uri: str) -> "LogFile":
     """Open a log.
 
     Raises:

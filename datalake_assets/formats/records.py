@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from datalake_assets.formats.source_format import SourceFormat
-
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from datalake_assets.formats.source_format import SourceFormat
 
 # `row`: int64, the line on which the record begins (csv, log, json lines) or its number, from 1. `reason`: string, null
 # for a good record, else why it is broken, as the end of a sentence ("has too few fields"). `raw`: string, the record
@@ -37,7 +37,7 @@ class RecordFile(Protocol):
         """The records; to be called once."""
 
 
-def open_records(path: Path, source: SourceFormat, *, uri: str) -> RecordFile:
+def open_records(path: Path, source: "SourceFormat", *, uri: str) -> RecordFile:
     """Open a local copy of a raw file.
 
     Args:

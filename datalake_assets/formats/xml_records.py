@@ -14,17 +14,18 @@ from xml.parsers import expat
 from datalake_assets.errors import EmptyObject, UnreadableObject
 from datalake_assets.formats.batches import MAX_DEPTH, MAX_RECORD_CHARACTERS, NestedRecord, nested_batches
 from datalake_assets.formats.bytes import byte_chunks, compression_of
-from datalake_assets.formats.source_format import SourceFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from datalake_assets.formats.source_format import SourceFormat
 
 # Names, attributes and comments are given whole by the parser: one that is longer is refused before it is held.
 _MAX_TOKEN_BYTES = MAX_RECORD_CHARACTERS
 _FEED_BYTES = 64 * 1024
 
 
-def open_xml(path: Path, source: SourceFormat, *, uri: str) -> "XmlFile":
+def open_xml(path: Path, source: "SourceFormat", *, uri: str) -> "XmlFile":
     """Open an XML file; its encoding is what it says of itself.
 
     Raises:
