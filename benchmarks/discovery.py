@@ -56,11 +56,11 @@ class FreeBucket:
         client.meta.events.register("before-send.s3.GetObject", self._get)
         return client
 
-    def _list(self, request: Any, **_: Any) -> Any:
+    def _list(self, request: Any, **more: Any) -> Any:
         query = parse_qs(urlsplit(request.url).query)
         first = int(query.get("continuation-token", ["0"])[0])
         last = min(first + PAGE, self._objects)
-        more = f"<NextContinuationToken>{last}</NextContinuationToken>" if last < self._objects else ""
+        following = f"<NextContinuationToken>{last}</NextContinuationToken>" if last < self._objects else ""
         page = "".join(
             f"<Contents><Key>orders/dt={FIRST_DAY + timedelta(n // 10)}/part-{n % 10:02d}.csv</Key>"
             f"<LastModified>2026-01-05T12:00:00.000Z</LastModified><ETag>&quot;{n:032x}&quot;</ETag>"
@@ -69,11 +69,11 @@ class FreeBucket:
         )
         return answer(
             f"<ListBucketResult><Name>{BUCKET}</Name><KeyCount>{last - first}</KeyCount><MaxKeys>{PAGE}</MaxKeys>"
-            f"<IsTruncated>{str(bool(more)).lower()}</IsTruncated>{more}{page}</ListBucketResult>".encode(),
+            f"<IsTruncated>{str(bool(following)).lower()}</IsTruncated>{following}{page}</ListBucketResult>".encode(),
             {"content-type": "application/xml"},
         )
 
-    def _get(self, request: Any, **_: Any) -> Any:
+    def _get(self, request: Any, **more: Any) -> Any:
         body = self._body
         wanted = request.headers.get("Range")
         if wanted:
@@ -82,7 +82,7 @@ class FreeBucket:
             body = body[int(begin) : int(end) + 1 if end else None]
         self.reads += 1
         self.bytes_read += len(body)
-        headers = {
+        headers: dict[str, str] = {
             "content-length": str(len(body)),
             "content-range": f"bytes 0-{len(body) - 1}/{len(self._body)}",
             "etag": '"e"',
