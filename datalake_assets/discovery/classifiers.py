@@ -92,6 +92,8 @@ def delimited(content: Content) -> Verdict:
     found = find_csv(text[:CSV_CHARACTERS], is_complete=is_complete, encoding=content.encoding.name)
     if found is None:
         return Verdict("csv", 0.0, "no delimiter gives rows of the same width")
+    if found.source.delimiter.isspace() and found.source.delimiter != "\t" and "\n" not in text.strip():
+        return Verdict("csv", 0.05, "one line of words is no table")
     if found.certainty < _SURE_DESPITE_PROSE and is_prose(text[:CSV_CHARACTERS]):
         return Verdict("csv", 0.05, f"reads as prose: {found.reason}")
     return Verdict("csv", found.certainty, found.reason, details=dict(found.details), source=found.source)

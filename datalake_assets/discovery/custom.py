@@ -90,8 +90,11 @@ class CustomClassifier:
             return []
         file = JsonFile(iter([text]), text, self.source, content.sample.uri, first_line=1)
         rows = list(islice(file.records(), LOOKED_AT))
-        # The last record of a sample ends in the middle.
-        return [row.reason for row in (rows if content.is_complete or len(rows) == LOOKED_AT else rows[:-1] or rows)]
+        if not content.is_complete and len(rows) < LOOKED_AT:
+            # The last record of a sample ends in the middle, and then its array is missing an end.
+            while len(rows) > 1 and rows[-1].reason is not None:
+                rows.pop()
+        return [row.reason for row in rows]
 
     def _csv_reasons(self, content: Content, text: str) -> Iterable[str | None]:
         from datalake_assets.formats.csv_records import table_of
@@ -168,17 +171,17 @@ def classifier_from_text(text: str) -> CustomClassifier:
         import yaml
 
         try:
-            return _declared(yaml.safe_load(text), where, default_name="classifier")
+            return _declared(yaml.safe_load(text), where, default_name="own")
         except yaml.YAMLError as error:
             raise ConfigurationError(f"{text!r} is no YAML: {error}", where=where) from error
     if text in KNOWN_LOGS:
         return _declared({"name": text, "log": text}, where)
     if colon and kind in ("grok", "log", "regex", "json", "xml"):
-        return _declared({"name": kind, kind: rest}, where)
+        return _declared({"name": f"own {kind}", kind: rest}, where)
     if kind == "csv":
-        return _declared({"name": "csv", "csv": _csv_words(rest, where)}, where)
+        return _declared({"name": "own csv", "csv": _csv_words(rest, where)}, where)
     if "%{" in text:
-        return _declared({"name": "grok", "grok": text}, where)
+        return _declared({"name": "own grok", "grok": text}, where)
     near = difflib.get_close_matches(text, list(KNOWN_LOGS), n=3)
     raise ConfigurationError(
         f"{text!r} is no classifier",
@@ -257,8 +260,8 @@ def _source_of(kind: str, item: dict[str, Any], shared: dict[str, Any], where: s
 
 def _json_path(text: str) -> str:
     """`$.data.items[*]` as `data.items`; empty for the document itself."""
-    path = re.sub(r"\[\*\]", "", text.strip()).removeprefix("$").strip(".")
-    if re.search(r"[\[\]?()@*]|\.\.", path):
+    path = re.sub(r"\[\*\]", "", text.strip()).removeprefix("$").removeprefix(".")
+    if re.search(r"[\[\]?()@*]|\.\.|^\.|\.$", path):
         raise ConfigurationError(
             f"JSON path {text!r} is more than the names of members",
             expected="a path such as $.data.items, $[*] or $.data[*].rows",
