@@ -78,7 +78,8 @@ def preview(
             return
     _say_what_is_missing(table)
     # Of a few rows, an object beside them that cannot be read is worth a message; of all rows, a part is missing.
-    if table.failures and (is_all or (len(table.read) == 1 and table.read[0].found.uri == uri)):
+    is_part = bool(table.failures) and (is_all or table.first.found.uri == uri)
+    if is_part or (not table.rows and any(each.broken for each in table.read)):
         raise click.exceptions.Exit(1)
 
 
@@ -106,7 +107,9 @@ def _table(
     if first is None:
         raise ConfigurationError("there is nothing", where=uri, expected="a file, a folder or a prefix with files")
     if first.uri == uri or uri.endswith(f"/{first.name}"):
-        objects: Iterator[FoundObject] = chain([first], listed)  # named by itself, it is data whatever its name looks like
+        objects: Iterator[FoundObject] = chain(
+            [first], listed
+        )  # named by itself, it is data whatever its name looks like
     else:
         objects = (each for each in chain([first], listed) if _is_data(each, uri))
     return PreviewTable(objects, opened, lambda text: click.echo(text, err=True), limit)

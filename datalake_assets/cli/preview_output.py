@@ -46,8 +46,9 @@ class Output:
 
 def write_csv(header: Sequence[str], blocks: Iterable[list[Cells]], output: Output) -> None:
     """The header line and one record for each row."""
-    output.write(csv_text([header]))
-    for block in blocks:
+    if header:
+        output.write(csv_text([header]))
+    for block in blocks if header else ():
         for start in range(0, len(block), CHUNK_ROWS):
             output.write(csv_text(block[start : start + CHUNK_ROWS]))
 
@@ -104,6 +105,8 @@ def write_table(header: Sequence[str], blocks: Iterable[list[Cells]], output: Ou
     Returns:
         The names of the columns for which the terminal is too narrow.
     """
+    if not header:
+        return []
     names = [printable(name) for name in header]
     rows = ([printable(cell) for cell in row] for block in blocks for row in block)
     first = list(islice(rows, MEASURED_ROWS))

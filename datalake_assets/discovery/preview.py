@@ -8,6 +8,7 @@ somebody who looks at a file wants to see them.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -236,9 +237,14 @@ def _without_empty_end(cells: Cells, width: int) -> Cells:
     return cells[:end]
 
 
+_SPACE_OUTSIDE = re.compile(r'("(?:[^"\\]|\\.)*")|[ \t\r\n]+')
+
+
 def on_one_line(text: str) -> str:
-    """A JSON text without line ends: within its strings they are escaped anyway."""
-    return text.replace("\r", " ").replace("\n", " ") if "\n" in text or "\r" in text else text
+    """A JSON text without the line ends and the indentation of one that is written over several lines."""
+    if "\n" not in text and "\r" not in text:
+        return text
+    return _SPACE_OUTSIDE.sub(lambda found: found[1] or "", text)
 
 
 _SPACE = " \t\r\n"

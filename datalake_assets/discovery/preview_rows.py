@@ -28,6 +28,7 @@ class PreviewTable:
         open: classifies one and begins to read it.
         tell: takes a sentence about an object that is left out.
         limit: how many rows; None for all.
+        rows: how many were read, when all blocks are.
     """
 
     objects: Iterator[FoundObject]
@@ -36,6 +37,7 @@ class PreviewTable:
     limit: int | None
     failures: list[PlatformError] = field(default_factory=list)
     read: list[OpenedObject] = field(default_factory=list)
+    rows: int = 0
     first: OpenedObject = field(init=False)
 
     def __post_init__(self) -> None:
@@ -98,13 +100,15 @@ class PreviewTable:
             return ahead, iter(())
         # What failed fails again, and is told then.
         self.failures = [error for error in self.failures if error.where not in {each.found.uri for each in self.read}]
-        opened, self.read = self.read, []
+        opened, self.read, self.rows = self.read, [], 0
         return [], self._again(opened)
 
     def _again(self, opened: Sequence[OpenedObject]) -> Iterator[Block]:
         for each in opened:
             self.read.append(each)
-            yield from self._until_it_fails(each)
+            for block in self._until_it_fails(each):
+                self.rows += len(block.numbers)
+                yield block
 
     def _add_fields(self, block: Block, fields: dict[str, None]) -> None:
         for found in self._members(block):
@@ -119,15 +123,14 @@ class PreviewTable:
 
     def _blocks(self) -> Iterator[Block]:
         """The blocks up to the limit of rows."""
-        left = self.limit
         for block in self._all_blocks():
+            left = None if self.limit is None else self.limit - self.rows
             if left is not None and len(block.numbers) >= left:
-                if left:
-                    yield Block(block.numbers[:left], block.cells[:left], block.texts[:left])
+                self.rows += left
+                yield Block(block.numbers[:left], block.cells[:left], block.texts[:left])
                 return
+            self.rows += len(block.numbers)
             yield block
-            if left is not None:
-                left -= len(block.numbers)
 
     def _all_blocks(self) -> Iterator[Block]:
         self.read.append(self.first)

@@ -149,6 +149,7 @@ def test_typed_values_are_those_of_their_columns(tmp_path: Path) -> None:
         ("nothing.csv.gz", gzip.compress(b""), ""),
         ("zeros.dat", bytes(10_000), ""),
         ("one.json", b"{", ""),
+        ("deep.jsonl", b'{"a":' * 10_000 + b"1" + b"}" * 10_000, ""),
     ],
 )
 def test_what_cannot_be_read_says_why_and_ends_with_one(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
