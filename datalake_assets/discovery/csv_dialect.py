@@ -155,7 +155,7 @@ def _unique(names: tuple[str, ...]) -> tuple[str, ...]:
 def _profile(block: RowBlock, width: int) -> list[Column]:
     """What the columns hold, without the last rows: they may be the footer."""
     count = len(block.rows)
-    return columns_of(block.rows[: max(count // 2, count - MAX_FOOTER_ROWS)][:1_000], width)
+    return columns_of(block.rows[: max(count * 3 // 4, count - MAX_FOOTER_ROWS)][:1_000], width)
 
 
 def _odd_rows(rows: list[list[str]], width: int, *, header_width: int) -> dict[str, object]:

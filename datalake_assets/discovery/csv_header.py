@@ -51,14 +51,19 @@ def find_layout(block: RowBlock, width: int, dialect: Dialect) -> Layout:
     header = _header_above(block, table, start)
     if header is not None:
         return header
-    if start and len(block.rows[start - 1]) == width - 1 and columns[-1].main == "empty":
+    replaced = _mended_names(block, start, width, dialect, columns)
+    if (
+        start
+        and len(rows[start - 1]) == width - 1
+        and columns[-1].main == "empty"
+        and (not replaced or not replaced[3])
+    ):
         # Rows end with a delimiter, and the header does not.
         header = _header_above(block, _Rows(rows, columns[:-1], width - 1), start)
         if header is not None:
             return header
-    replaced = _mended_names(block, start, width, dialect, columns)
     if replaced is not None:
-        names, why, certainty = replaced
+        names, why, certainty, _ = replaced
         return Layout(block.numbers[start] - 1, 0, start, certainty, why, names)
     skip = block.numbers[start] - 1 if start else 0
     certainty = 0.5 + 0.5 * table.fit(rows[start])
@@ -245,7 +250,7 @@ def _of_texts(block: RowBlock, table: _Rows, width: int) -> Layout:
 
 def _mended_names(
     block: RowBlock, start: int, width: int, dialect: Dialect, columns: Sequence[Column]
-) -> tuple[tuple[str, ...], str, float] | None:
+) -> tuple[tuple[str, ...], str, float, bool] | None:
     """The names of a header that has another width than the rows: with a delimiter too many or too few, or another."""
     if start == 0:
         return None
@@ -258,19 +263,24 @@ def _mended_names(
         outcome, fields = split_strictly(raw, Dialect(other, dialect.quote, dialect.escape))
         cells = [value.strip() for value in fields.values]
         if outcome == "whole" and len(cells) == width and _could_be_names(cells):
-            return tuple(cells), f"the header is written with {other!r} between its names", 0.8
+            return tuple(cells), f"the header is written with {other!r} between its names", 0.8, True
     if len(row) > width:
         names = [name for name in row if name]
-        return (tuple(names), "the header has a delimiter too many", 0.8) if len(names) == width else None
+        return (tuple(names), "the header has a delimiter too many", 0.8, True) if len(names) == width else None
     if len(row) < max(2, width / 2) or not _could_be_names(row):
         return None
     quote = dialect.quote
     if quote and len(row) < width:
         parted = [part for name in row for part in _parted(name, quote)]
         if len(parted) == width:
-            return tuple(parted), "the header lacks a delimiter", 0.8
+            return tuple(parted), "the header lacks a delimiter", 0.8, True
     names = [*row, *(f"column_{number}" for number in range(len(row) + 1, width + 1))]
-    return tuple(names), "the header has fewer names than rows have values: which one is missing is not known", 0.4
+    return (
+        tuple(names),
+        "the header has fewer names than rows have values: which one is missing is not known",
+        0.4,
+        False,
+    )
 
 
 def _parted(name: str, quote: str) -> list[str]:

@@ -172,7 +172,7 @@ def split_leniently(text: str, dialect: Dialect, width: int | None) -> tuple[int
     the one with the fewest stray quotes is taken, and of those the one that leaves the most delimiters standing.
 
     Returns:
-        None when no reading has that many fields, or the record is too long to search.
+        None when no reading has that many fields, more than one cell is damaged, or the record is too long to search.
     """
     quote = dialect.quote
     pieces = text.split(dialect.delimiter)
@@ -221,6 +221,11 @@ def split_leniently(text: str, dialect: Dialect, width: int | None) -> tuple[int
         end, fields = start, fields - 1
     found.values.reverse()
     found.quoted.reverse()
+    # A quote that opens a cell, and one within a later cell, are rather a pair with a delimiter too few beside it.
+    bare = [value for value, is_quoted in zip(found.values, found.quoted, strict=True) if not is_quoted]
+    opening = next((index for index, value in enumerate(bare) if value.startswith(quote)), len(bare))
+    if any(quote in value for value in bare[opening + 1 :]):
+        return None
     return total, found
 
 

@@ -118,8 +118,7 @@ class Column:
             return "empty"
         kinds = {kind: count for kind, count in self.kinds.items() if kind not in ("empty", "null")}
         kind = max(sorted(kinds), key=lambda name: kinds[name])
-        # One odd cell is no reason to doubt a short column either.
-        if kinds[kind] >= min(0.9 * self.filled, max(self.filled - 1, 0.8 * self.filled)):
+        if kinds[kind] >= self._nearly_all:
             return kind
         if sum(kinds.get(name, 0) for name in NUMERIC) >= 0.9 * self.filled:
             return "decimal"
@@ -133,7 +132,12 @@ class Column:
         if not self.shapes:
             return None
         shape = max(sorted(self.shapes), key=lambda name: self.shapes[name])
-        return shape if self.shapes[shape] >= 0.9 * self.filled and len(shape) > 1 and self.filled > 2 else None
+        return shape if self.shapes[shape] >= self._nearly_all and len(shape) > 1 and self.filled > 2 else None
+
+    @property
+    def _nearly_all(self) -> float:
+        """Nine of ten; one odd cell is no reason to doubt a short column either."""
+        return min(0.9 * self.filled, max(self.filled - 1, 0.8 * self.filled))
 
     def fits(self, cell: str) -> bool:
         """Whether a cell may stand in this column; in a column of text everything may."""

@@ -5,17 +5,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 from datalake_assets.formats.csv_footer import MAX_FOOTER_ROWS, footer_rows
 from datalake_assets.formats.csv_kinds import columns_of
-from datalake_assets.formats.csv_records import Table, open_table
+from datalake_assets.formats.csv_records import Table, open_table, readable
 from datalake_assets.formats.csv_repair import Repair
 from datalake_assets.formats.csv_rows import RowBlock
+from datalake_assets.formats.encoding import is_decodable
 from datalake_assets.formats.source_format import SourceFormat
-
-if TYPE_CHECKING:
-    pass
 
 PROFILED_ROWS = 1_000
 MAX_TOLD = 5  # broken records that are named
@@ -88,17 +86,17 @@ def normal_blocks(table: Table, written: Normalised) -> Iterator[RowBlock]:
             break
     # The last rows do not tell what data looks like: they may be the footer.
     is_short = len(profile) < PROFILED_ROWS
-    told = profile[: max(len(profile) // 2, len(profile) - MAX_FOOTER_ROWS)] if is_short else profile
+    told = profile[: max(len(profile) * 3 // 4, len(profile) - MAX_FOOTER_ROWS)] if is_short else profile
     columns = columns_of(told, table.width)
     repair = Repair(columns, table.dialect)
     held = RowBlock()
     for block in chain(first, (_trimmed(each, table) for each in table.blocks)):
-        held = _joined(held, block)
-        if len(held.rows) > MAX_FOOTER_ROWS:
-            ready, held = _cut(held, len(held.rows) - MAX_FOOTER_ROWS)
+        held.extend(block)
+        if (count := len(held.rows) - MAX_FOOTER_ROWS) > 0:
+            ready, held = held.part(0, count), held.part(count, len(held.rows))
             yield _normal(ready, table, repair, written)
     written.footer = footer_rows(held.rows, columns)
-    ready, _ = _cut(held, len(held.rows) - written.footer)
+    ready = held.part(0, len(held.rows) - written.footer)
     if ready.rows:
         yield _normal(ready, table, repair, written)
 
@@ -111,53 +109,37 @@ def _trimmed(block: RowBlock, table: Table) -> RowBlock:
     return block
 
 
-def _joined(before: RowBlock, after: RowBlock) -> RowBlock:
-    count = len(before.rows)
-    return RowBlock(
-        before.numbers + after.numbers,
-        before.rows + after.rows,
-        before.raws | {index + count: raw for index, raw in after.raws.items()},
-        before.problems | {index + count: why for index, why in after.problems.items()},
-    )
-
-
-def _cut(block: RowBlock, at: int) -> tuple[RowBlock, RowBlock]:
-    return (
-        RowBlock(
-            block.numbers[:at],
-            block.rows[:at],
-            {index: raw for index, raw in block.raws.items() if index < at},
-            {index: why for index, why in block.problems.items() if index < at},
-        ),
-        RowBlock(
-            block.numbers[at:],
-            block.rows[at:],
-            {index - at: raw for index, raw in block.raws.items() if index >= at},
-            {index - at: why for index, why in block.problems.items() if index >= at},
-        ),
-    )
-
-
 def _normal(block: RowBlock, table: Table, repair: Repair, written: Normalised) -> RowBlock:
-    width = table.width
+    width, quote = table.width, table.dialect.quote
+    if not is_decodable("".join(chain.from_iterable(block.rows))):
+        block.rows = [[readable(cell) for cell in row] for row in block.rows]
     written.rows += len(block.rows)
-    for index, problem in block.problems.items():
-        written.broken += 1
-        if len(written.first_broken) < MAX_TOLD:
-            written.first_broken.append((block.numbers[index], problem))
-    if all(size == width for size in map(len, block.rows)):
+    has_quotes = bool(quote) and any(quote in cell for row in block.rows for cell in row)
+    if not block.problems and not has_quotes and all(len(row) == width for row in block.rows):
         return block
     for index, row in enumerate(block.rows):
-        if len(row) == width:
+        problem = block.problems.get(index)
+        if len(row) == width and problem is None:
+            # A delimiter lost before a quote may be made up for by one within the quotes.
+            if has_quotes and sum(cell.count(quote) % 2 for cell in row) > 1:
+                found = repair.rejoined(row)
+                if found is not None:
+                    written.arranged += 1
+                    block.rows[index] = found
             continue
         raw = block.raws.get(index)
         found = repair.arranged(raw) if raw is not None else None
         if found is not None:
             written.arranged += 1
             block.rows[index] = found
-        elif len(row) < width:
+            continue
+        if problem is not None:
+            written.broken += 1
+            if len(written.first_broken) < MAX_TOLD:
+                written.first_broken.append((block.numbers[index], problem))
+        if len(row) < width:
             written.padded += 1
             block.rows[index] = row + [""] * (width - len(row))
-        else:
+        elif len(row) > width:
             written.long += 1
     return block

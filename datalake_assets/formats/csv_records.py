@@ -28,6 +28,7 @@ TOO_FEW = "has too few fields"
 TOO_MANY = "has too many fields"
 UNDECODABLE = "is not text of the declared encoding"
 MAX_COLUMNS = 20_000
+TRAILING_SHARE = 0.9  # of rows that end with a delimiter, from which on it begins no column
 
 
 def open_csv(path: Path, source: SourceFormat, *, uri: str) -> "CsvFile":
@@ -90,6 +91,8 @@ def table_of(chunks: Iterable[str], source: SourceFormat, *, uri: str) -> Table 
     rows = reader.blocks()
     header, rest = _header(rows, source.header)
     names = joined_names(header) if source.header else source.names
+    if not all(map(is_decodable, names)):
+        names = tuple(map(readable, names))
     if not names:
         names = tuple(f"column_{number}" for number in range(1, width + 1))
     if len(names) > MAX_COLUMNS:
@@ -101,7 +104,7 @@ def table_of(chunks: Iterable[str], source: SourceFormat, *, uri: str) -> Table 
         )
     sample = RowReader(iter([LineBlock(1, probed[source.header :])]), dialect, width=width).blocks()
     full = [row for block in sample for row in block.rows if len(row) == width]
-    ends_with_delimiter = bool(full) and all(not row[-1] for row in full)
+    ends_with_delimiter = bool(full) and sum(not row[-1] for row in full) >= TRAILING_SHARE * len(full)
     # A last name that is empty, over no values, comes from a delimiter at the end of the header.
     if width > 1 and not names[-1] and (width == len(names) - 1 or (width == len(names) and ends_with_delimiter)):
         names = names[:-1]

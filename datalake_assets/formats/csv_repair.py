@@ -57,6 +57,16 @@ class Repair:
                 return list(way[1])
         return None
 
+    def rejoined(self, row: Sequence[str]) -> list[str] | None:
+        """The cells of a row that has as many as it should, but because one lost and one quoted delimiter make up."""
+        if not self._is_able or all(column.fits(cell) for column, cell in zip(self._columns, row, strict=True)):
+            return None
+        quote, delimiter = self._dialect.quote, self._dialect.delimiter
+        cells = (f"{quote}{cell.replace(quote, quote * 2)}{quote}" if delimiter in cell else cell for cell in row)
+        self._fits.clear()
+        found = self._parted_at_quote(delimiter.join(cells))
+        return None if found is None else list(found[1])
+
     def _arranged(self, raw: str, dialect: Dialect) -> Arrangement | None:
         outcome, fields = split_strictly(raw, dialect)
         if outcome != "whole":
@@ -142,7 +152,7 @@ class Repair:
             for left, right in self._splits(value, quoted[used], filled):
                 cost = _CHANGE + self._cost(filled, left) + self._cost(filled + 1, right)
                 yield used + 1, filled + 2, cost, (left, right)
-        if surplus and not self._is_anchor[filled] and value and not quoted[used]:
+        if surplus and self._columns[filled].main not in TYPED and value and not quoted[used]:
             text = value
             for end in range(used + 1, min(count, used + surplus + 1)):
                 if quoted[end] or (not values[end] and dialect.delimiter != " "):
