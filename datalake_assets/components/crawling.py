@@ -81,7 +81,7 @@ def _registered(
         return
     from datalake_assets.ingest.register import register_report
 
-    for done in register_report(report, account=location, database=spec.database):
+    for done in register_report(report, account=location, database=spec.database, deleted=spec.deleted):
         if done.error:
             yield f"{done.name}: {done.error}"
         else:
