@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from datalake_assets.errors import EmptyObject, UnreadableObject
 from datalake_assets.formats.avro_blocks import blocks, read_header, record_reader
-from datalake_assets.formats.batches import MAX_RECORD_CHARACTERS, NestedRecord, nested_batches
+from datalake_assets.formats.batches import MAX_RECORD_CHARACTERS, NestedRecord, nested_batches, number_column
 from datalake_assets.formats.bytes import byte_chunks, compression_of, open_bytes
 from datalake_assets.formats.json_values import json_column, json_text
-from datalake_assets.formats.records import BATCH_ROWS
+from datalake_assets.formats.records import BATCH_ROWS, NESTED_COLUMNS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -157,8 +157,8 @@ def _as_json(batches: Iterable["pa.RecordBatch"], uri: str) -> Iterator["pa.Reco
         for begin in range(0, batch.num_rows, BATCH_ROWS):
             part = texts.slice(begin, BATCH_ROWS)
             nothing = pa.nulls(len(part), pa.string())
-            rows = pa.array(range(row, row + len(part)), pa.int64())
-            yield pa.record_batch({"row": rows, "reason": nothing, "raw": nothing, "record": part})
+            rows = number_column(range(row, row + len(part)))
+            yield pa.RecordBatch.from_arrays([rows, nothing, nothing, part], names=list(NESTED_COLUMNS))
             row += len(part)
 
 

@@ -13,6 +13,8 @@ from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any
 
+from datalake_assets.formats.batches import text_column
+
 # An array of Arrow, whose stubs know its kinds apart; what is written here holds for all of them.
 Column = Any
 
@@ -61,7 +63,7 @@ def _texts(values: Column) -> Column:
         texts = values.cast(pa.string())
         if not pc.any(pc.match_substring(texts, "E")).as_py():
             return texts
-        return pa.array([None if one is None else _decimal(one) for one in values.to_pylist()], pa.string())
+        return text_column([None if one is None else _decimal(one) for one in values.to_pylist()])
     if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
         return _quoted(values.cast(pa.string()))
     if types.is_timestamp(kind) and kind.tz:
@@ -80,7 +82,7 @@ def _texts(values: Column) -> Column:
         return _list(values.cast(pa.list_(kind.value_type)), json_column, "[", "]")
     if isinstance(values, pa.ExtensionArray):
         return _texts(values.storage)
-    return pa.array([None if one is None else json_text(one) for one in values.to_pylist()], pa.string())
+    return text_column([None if one is None else json_text(one) for one in values.to_pylist()])
 
 
 def _compute() -> Any:
@@ -103,7 +105,7 @@ def _quoted(texts: Column) -> Column:
     if not pc.any(is_odd).as_py():
         return wrapped
     odd = texts.filter(is_odd).to_pylist()
-    return pc.replace_with_mask(wrapped, is_odd, pa.array([encode_basestring(one) for one in odd], pa.string()))
+    return pc.replace_with_mask(wrapped, is_odd, text_column([encode_basestring(one) for one in odd]))
 
 
 def _struct(values: Column) -> Column:
@@ -114,7 +116,7 @@ def _struct(values: Column) -> Column:
     for number, field in enumerate(values.type):
         parts.append(f"{', ' if number else ''}{encode_basestring(field.name)}: ")
         parts.append(json_column(values.field(number)))
-    whole = pc.binary_join_element_wise("{", *parts, "}", "") if parts else pa.array(["{}"] * len(values), pa.string())
+    whole = pc.binary_join_element_wise("{", *parts, "}", "") if parts else text_column(["{}"] * len(values))
     return pc.if_else(values.is_valid(), whole, pa.scalar(None, pa.string()))
 
 
@@ -132,7 +134,8 @@ def _list(values: Column, texts_of: Callable[[Column], Column], before: str, aft
 
     pc = _compute()
     lengths = pc.fill_null(pc.list_value_length(values), pa.scalar(0, pa.int32()))
-    offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths)])
+    zero = pa.Array.from_buffers(pa.int32(), 1, [None, pa.py_buffer(bytes(4))])
+    offsets = pa.concat_arrays([zero, pc.cumulative_sum(lengths)])
     lists = pa.ListArray.from_arrays(offsets, texts_of(values.flatten()))
     whole = _wrapped(before, pc.binary_join(lists, ", "), after)
     return pc.if_else(values.is_valid(), whole, pa.scalar(None, pa.string()))

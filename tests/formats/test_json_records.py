@@ -18,7 +18,7 @@ Row = tuple[int, str | None, str | None, str | None]
 
 
 def rows(path: Path, **words: object) -> list[Row]:
-    file = open_records(path, SourceFormat(format="json", **words), uri=f"s3://raw/{path.name}")  # type: ignore[arg-type]
+    file = open_records(path, SourceFormat(format="json", **words), uri=f"s3://raw/{path.name}")
     assert file.names is None
     found: list[Row] = []
     for batch in file.batches():

@@ -14,10 +14,10 @@ from tests.formats.log_samples import SAMPLES
 
 
 def rows(path: Path, pattern: str, **words: object) -> list[dict[str, object]]:
-    source = SourceFormat(format="log", pattern=pattern, **words)  # type: ignore[arg-type]
+    source = SourceFormat(format="log", pattern=pattern, **words)
     file = open_records(path, source, uri=f"s3://raw/{path.name}")
     assert file.names is not None
-    found = []
+    found: list[dict[str, object]] = []
     for batch in file.batches():
         names = [*FLAT_COLUMNS, *file.names]
         assert batch.num_columns == len(names)
