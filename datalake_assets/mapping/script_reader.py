@@ -10,6 +10,7 @@ import json
 import lzma
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, NamedTuple
@@ -65,7 +66,15 @@ class Row(NamedTuple):
 
 def read_csv(stream: IO[bytes], uri: str, source: Source) -> Iterator[Row]:
     """All records of a CSV file, broken ones included; `stream` must be seekable, decompressed already or not."""
-    records = _records(_Lines(_decompressed(stream, uri, source), uri, source), source)
+    try:
+        yield from _rows(_records(_Lines(_decompressed(stream, uri, source), source), source), uri, source)
+    except UnicodeError as error:
+        raise BadFile(f"{uri}: the object is not text in {source.encoding}: {error}") from error
+    except (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile) as error:
+        raise BadFile(f"{uri}: the compressed data is broken: {error}") from error
+
+
+def _rows(records: "Iterator[_Record]", uri: str, source: Source) -> Iterator[Row]:
     header = next(records, None)
     if header is None:
         raise BadFile(f"{uri}: the object holds nothing but blank lines")
@@ -83,7 +92,7 @@ def read_csv(stream: IO[bytes], uri: str, source: Source) -> Iterator[Row]:
     for record in records:
         fields = record.fields
         if reasons := _reasons(record, len(names)):
-            raw = REDACTED if source.masked else _WRONG_BYTE.sub("?", record.text.strip("\r\n"))
+            raw = REDACTED if source.masked else _shown(record.text)
             yield Row(uri, record.line, "; record ".join(sorted(reasons)), raw, None, nothing)
             continue
         left = [(keys[number], fields[number]) for number in surplus if fields[number] not in nulls]
@@ -95,6 +104,14 @@ def read_csv(stream: IO[bytes], uri: str, source: Source) -> Iterator[Row]:
             json_object(left)[1:-1] if left else None,
             (*(None if place is None else fields[place] for place in places), *values),
         )
+
+
+def _shown(text: str) -> str:
+    """A record that is broken, as the quarantine shows it: cut where it is too long."""
+    text = _WRONG_BYTE.sub("?", text.strip("\r\n"))
+    if len(text) * 4 <= MAX_RECORD_BYTES:
+        return text
+    return text.encode()[:MAX_RECORD_BYTES].decode(errors="ignore")
 
 
 def key_values(uri: str, names: Sequence[str]) -> tuple[str | None, ...]:
@@ -224,10 +241,8 @@ def _quoted(
 class _Lines:
     """The lines of a text without their ends; `number` is that of the last one, from 1."""
 
-    def __init__(self, stream: IO[bytes], uri: str, source: Source) -> None:
+    def __init__(self, stream: IO[bytes], source: Source) -> None:
         self.number = 0
-        self._uri = uri
-        self._source = source
         self._end = ""
         self._line_end = _line_end(stream, source.encoding)
         is_utf8 = source.encoding == "utf-8"
@@ -249,12 +264,7 @@ class _Lines:
         return None if line is None else text + end + line
 
     def _next(self) -> str | None:
-        try:
-            line = self._text.readline()
-        except UnicodeError as error:
-            raise BadFile(f"{self._uri}: the object is not text in {self._source.encoding}: {error}") from error
-        except (OSError, EOFError, lzma.LZMAError) as error:
-            raise BadFile(f"{self._uri}: the compressed data is broken: {error}") from error
+        line = self._text.readline()
         if not line:
             return None
         self.number += 1

@@ -49,6 +49,7 @@ def map_to_parquet(spark: Any, mapping: Mapping, files: Sequence[str], target: s
     """
     for name, value in _SETTINGS.items():
         spark.conf.set(name, value)
+    target = target.rstrip("/")
     number = len(mapping.source.columns) + len(mapping.source.keys)
     schema = "source_file STRING, source_row BIGINT, reason STRING, raw STRING, surplus STRING"
     schema += "".join(f", c{each} STRING" for each in range(number))
@@ -59,18 +60,18 @@ def map_to_parquet(spark: Any, mapping: Mapping, files: Sequence[str], target: s
         records.createOrReplaceTempView("records")
         checked = spark.sql(mapping.checked)
         checked.createOrReplaceTempView("checked")
-        good, quarantine = spark.sql(mapping.good), spark.sql(mapping.quarantine)
-        good.write.parquet(f"{target.rstrip('/')}/good")
-        quarantine.write.parquet(f"{target.rstrip('/')}/quarantine")
-        rows, bad = records.count(), quarantine.count()
-        kept = good.count()
+        for name, query in (("good", mapping.good), ("quarantine", mapping.quarantine)):
+            spark.sql(query).write.parquet(f"{target}/{name}")
+        rows = records.count()
+        # What is written is cheaper to count than to compute again.
+        good, bad = (spark.read.parquet(f"{target}/{name}").count() for name in ("good", "quarantine"))
     except Exception as error:  # whatever a task raised comes wrapped by Spark, in several layers
         if (told := _bad_file(error)) is not None:
             raise BadFile(told) from error
         raise
     finally:
         records.unpersist()
-    return kept, bad, rows - bad - kept
+    return good, bad, rows - bad - good
 
 
 def _reader(files: list[str], source: Source) -> "Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]":

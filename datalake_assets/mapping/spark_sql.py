@@ -267,15 +267,16 @@ def _quarantine() -> str:
 
 def _deduplicated(good: str, spec: MappingSpec) -> str:
     assert spec.deduplicate is not None
+    # No column of the lake can have a name with #.
     order = [f"{_name(name)} {'DESC' if is_desc else 'ASC'} NULLS LAST" for name, is_desc in spec.deduplicate.orders]
     order += [f"{_name(names.SOURCE_FILE_COLUMN)} DESC", f"{_name(names.SOURCE_ROW_COLUMN)} DESC"]
     by = ", ".join(map(_name, spec.deduplicate.by))
     whole = " AND ".join(f"{_name(name)} IS NOT NULL" for name in spec.deduplicate.by)
     kept = [_name(column.name) for column in spec.output_columns()]
     return (
-        f"SELECT {_listed(kept)}\nFROM (\n    SELECT *, {whole} AS is_comparable,\n"
-        f"        row_number() OVER (PARTITION BY {by} ORDER BY {', '.join(order)}) AS place\n"
-        f"    FROM ({good})\n)\nWHERE place = 1 OR NOT is_comparable"
+        f"SELECT {_listed(kept)}\nFROM (\n    SELECT *, {whole} AS `#is comparable`,\n"
+        f"        row_number() OVER (PARTITION BY {by} ORDER BY {', '.join(order)}) AS `#place`\n"
+        f"    FROM ({good})\n)\nWHERE `#place` = 1 OR NOT `#is comparable`"
     )
 
 
