@@ -62,6 +62,7 @@ class FileProfile:
             "certainty": found.certainty,
             "reason": found.reason,
             "details": found.details,
+            "tried": [list(each) for each in found.tried],
             "source": self.source.model_dump(mode="json", exclude_defaults=True) | {"format": self.source.format},
             "root": self.root.as_json(),
             "rows": self.rows,
@@ -78,7 +79,12 @@ class FileProfile:
             uri=data["uri"],
             etag=data["etag"],
             classification=Classification(
-                data["classifier"], data["certainty"], data["reason"], source, details=dict(data["details"])
+                data["classifier"],
+                data["certainty"],
+                data["reason"],
+                source,
+                tuple((name, certainty, reason) for name, certainty, reason in data["tried"]),
+                dict(data["details"]),
             ),
             root=Node.from_json(data["root"]),
             rows=data["rows"],
