@@ -35,10 +35,7 @@ def json_object(record: dict[str, Any]) -> str:
 
 def json_column(values: Column) -> Column:
     """A column of Arrow as JSON texts, one a row; null is the text `null`."""
-    import pyarrow as pa
-
-    pc = _compute()
-    return pc.fill_null(_texts(values), pa.scalar("null"))
+    return _compute().coalesce(_texts(values), _constant("null"))
 
 
 def _texts(values: Column) -> Column:
@@ -91,17 +88,21 @@ def _compute() -> Any:
     return pyarrow.compute
 
 
+def _constant(text: str | None) -> Any:
+    """A scalar of text; `pa.scalar` imports pandas where it is installed, as `pa.array` does."""
+    return text_column([text])[0]
+
+
 def _wrapped(before: str, texts: Column, after: str) -> Column:
     pc = _compute()
-    return pc.binary_join_element_wise(before, texts, after, "")
+    return pc.binary_join_element_wise(_constant(before), texts, _constant(after), _constant(""))
 
 
 def _quoted(texts: Column) -> Column:
-    import pyarrow as pa
 
     pc = _compute()
     wrapped = _wrapped('"', texts, '"')
-    is_odd = pc.fill_null(pc.match_substring_regex(texts, _MUST_BE_ESCAPED), pa.scalar(False))
+    is_odd = pc.match_substring_regex(texts, _MUST_BE_ESCAPED)
     if not pc.any(is_odd).as_py():
         return wrapped
     odd = texts.filter(is_odd).to_pylist()
@@ -109,15 +110,18 @@ def _quoted(texts: Column) -> Column:
 
 
 def _struct(values: Column) -> Column:
-    import pyarrow as pa
 
     pc = _compute()
     parts: list[Any] = []
     for number, field in enumerate(values.type):
-        parts.append(f"{', ' if number else ''}{encode_basestring(field.name)}: ")
+        parts.append(_constant(f"{', ' if number else ''}{encode_basestring(field.name)}: "))
         parts.append(json_column(values.field(number)))
-    whole = pc.binary_join_element_wise("{", *parts, "}", "") if parts else text_column(["{}"] * len(values))
-    return pc.if_else(values.is_valid(), whole, pa.scalar(None, pa.string()))
+    whole = (
+        pc.binary_join_element_wise(_constant("{"), *parts, _constant("}"), _constant(""))
+        if parts
+        else text_column(["{}"] * len(values))
+    )
+    return pc.if_else(values.is_valid(), whole, _constant(None))
 
 
 def _entries(values: Column) -> Column:
@@ -126,19 +130,19 @@ def _entries(values: Column) -> Column:
     keys = json_column(values.field(0))
     if not pc.all(pc.starts_with(keys, '"')).as_py():
         keys = _wrapped('"', keys, '"')
-    return pc.binary_join_element_wise(keys, ": ", json_column(values.field(1)), "")
+    return pc.binary_join_element_wise(keys, _constant(": "), json_column(values.field(1)), _constant(""))
 
 
 def _list(values: Column, texts_of: Callable[[Column], Column], before: str, after: str) -> Column:
     import pyarrow as pa
 
     pc = _compute()
-    lengths = pc.fill_null(pc.list_value_length(values), pa.scalar(0, pa.int32()))
     zero = pa.Array.from_buffers(pa.int32(), 1, [None, pa.py_buffer(bytes(4))])
+    lengths = pc.coalesce(pc.list_value_length(values), zero[0])
     offsets = pa.concat_arrays([zero, pc.cumulative_sum(lengths)])
     lists = pa.ListArray.from_arrays(offsets, texts_of(values.flatten()))
     whole = _wrapped(before, pc.binary_join(lists, ", "), after)
-    return pc.if_else(values.is_valid(), whole, pa.scalar(None, pa.string()))
+    return pc.if_else(values.is_valid(), whole, _constant(None))
 
 
 def _decimal(value: Decimal) -> str:
