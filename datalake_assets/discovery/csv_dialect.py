@@ -43,7 +43,7 @@ def find_csv(text: str, *, is_complete: bool, encoding: str = "utf-8") -> CsvFin
         encoding: what the text was decoded from; it goes into the finding.
 
     Returns:
-        None for a text without lines, a binary one, and prose.
+        None for a text without lines, a binary one, JSON lines, XML and prose.
     """
     text = text.removeprefix("\ufeff")
     if not text or not _CONTROL.isdisjoint(text[:65_536]):
@@ -53,7 +53,7 @@ def find_csv(text: str, *, is_complete: bool, encoding: str = "utf-8") -> CsvFin
     if not lines[-1] or (not is_complete and len(lines) > 1):
         lines.pop()
     sample = scored_lines([line for line in split_at_other_ends(lines) if line])
-    if not sample:
+    if not sample or _is_markup(sample):
         return None
     candidates = [scored for scored in best_dialects(sample) if scored.score > 0]
     single = single_column(sample)
@@ -62,6 +62,12 @@ def find_csv(text: str, *, is_complete: bool, encoding: str = "utf-8") -> CsvFin
     if dialect_certainty < MIN_CERTAINTY or best.width > MAX_COLUMNS:
         return None
     return _finding(lines, best, dialect_certainty, is_complete=is_complete, encoding=encoding)
+
+
+def _is_markup(lines: list[str]) -> bool:
+    """Whether lines are JSON objects or XML elements: they have commas and quotes too."""
+    bounds = [(line.strip()[:1], line.strip().rstrip(",")[-1:]) for line in lines]
+    return sum(pair in (("{", "}"), ("<", ">")) for pair in bounds) > 0.8 * len(bounds)
 
 
 def _dialect_certainty(best: Scored, candidates: list[Scored], single: Scored) -> float:

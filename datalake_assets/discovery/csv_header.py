@@ -101,15 +101,18 @@ class _Rows:
     def is_names(self, row: Sequence[str]) -> bool:
         """Whether a row may be (a part of) a header: nothing in it fits a column that holds something recognisable."""
         cells = [(index, cell) for index, cell in enumerate(row) if cell.strip()]
-        if len(cells) < min(2, self.width) or any(len(cell) > MAX_NAME_CHARACTERS for _, cell in cells):
+        # One cell is a title if it is the first, and the group or the unit of a column if it is another.
+        if not cells or any(len(cell) > MAX_NAME_CHARACTERS for _, cell in cells):
+            return False
+        if len(cells) == 1 and self.width > 1 and cells[0][0] == 0:
             return False
         if self.has_years(row):
             return True
         held = [index for index, _ in cells if index in self.anchors]
         if held and self.fit(row) > 0.34:
             return False
-        typed = [index for index, cell in cells if kind_of(cell) in TYPED and index not in self.anchors]
-        return len(typed) * 3 <= len(cells)
+        typed = [index for index, cell in cells if kind_of(cell) in TYPED]
+        return len(typed) * 2 <= len(cells) and sum(index not in self.anchors for index in typed) * 3 <= len(cells)
 
     def has_years(self, row: Sequence[str]) -> bool:
         """Whether the numbers of a row are years in order, over columns that hold other numbers."""
@@ -203,8 +206,8 @@ def _belongs(block: RowBlock, table: _Rows, index: int, bottom: int) -> bool:
     if cells == names:
         return True
     filled = sum(map(bool, cells))
-    if filled < 2:
-        return False
+    if filled == 1:
+        return not cells[0]
     gaps = [place for place, name in enumerate(names) if not name or names.count(name) > 1]
     if gaps and any(cells[place] or any(cells[:place]) for place in gaps):
         return True

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from datalake_assets.formats.csv_fields import Dialect
 from datalake_assets.formats.csv_kinds import TYPED, Column, kind_of
@@ -18,6 +19,8 @@ from datalake_assets.formats.csv_rows import RowReader
 SCORED_LINES = 400
 SCORED_CHARACTERS = 64 * 1024
 MAX_SCORED_COLUMNS = 200
+SEVERAL_TABLES_SHARE = 0.8
+NEARLY_AS_FREQUENT = 0.8
 MAX_UNUSUAL_DELIMITERS = 4
 _PREFERENCE = {",": 1.0, ";": 1.0, "\t": 1.02, "|": 1.0, " ": 0.8, ":": 0.6}
 _UNUSUAL_PREFERENCE = 0.75
@@ -60,12 +63,11 @@ def best_dialects(lines: Sequence[str]) -> list[Scored]:
     found: dict[str, Scored] = {}
     for delimiter in _delimiters(lines):
         of_delimiter = [_score(lines, Dialect(delimiter, quote)) for quote in _quotes(lines, delimiter)]
-        best = max(of_delimiter, key=lambda scored: scored.score)
-        if best.strays and best.dialect.quote:
-            # An escape explains most of the stray quotes, or it is none.
-            escaped = [scored for scored in _with_escapes(lines, best) if scored.strays <= best.strays / 2]
-            best = max([best, *escaped], key=lambda scored: scored.score)
-        found[delimiter] = best
+        for plain in list(of_delimiter):
+            if plain.strays and plain.dialect.quote:
+                # An escape explains most of the stray quotes, or it is none.
+                of_delimiter += (each for each in _with_escapes(lines, plain) if each.strays <= plain.strays / 2)
+        found[delimiter] = max(of_delimiter, key=lambda scored: scored.score)
     return sorted(found.values(), key=lambda scored: -scored.score)
 
 
@@ -132,12 +134,14 @@ def _score(lines: Sequence[str], dialect: Dialect) -> Scored:
     widths = Counter(map(len, rows))
     if not rows or max(widths) == 1:
         return Scored(dialect, 0.0, 1, 0.0, 0.0, strays, len(rows))
-    width = max(widths, key=lambda each: (widths[each] * (each > 1), each))
+    width = _main_width(rows, widths)
     if strays:
         # Quotes out of place are mended by the usual width; rows that cannot be mended still count as such.
         rows, strays = _read(lines, dialect, width)
         widths = Counter(map(len, rows))
-    consistency = widths[width] / len(rows)
+    # Two tables in one file have a width each: what counts is that a row is as wide as the one before it.
+    alike = sum(len(row) == len(before) > 1 for before, row in pairwise(rows)) / max(1, len(rows) - 1)
+    consistency = max(widths[width] / len(rows), SEVERAL_TABLES_SHARE * alike)
     used = min(width, MAX_SCORED_COLUMNS)
     # The first row may be a header, which says nothing about its column.
     told = rows[1:] or rows
@@ -157,6 +161,12 @@ def _score(lines: Sequence[str], dialect: Dialect) -> Scored:
     score = (0.15 + 0.85 * consistency) * quality * (1 - 0.5 / width) * preference
     score *= 1 - 0.3 * min(1.0, strays / len(rows))
     return Scored(dialect, score, width, consistency, quality, strays, len(rows))
+
+
+def _main_width(rows: Sequence[Sequence[str]], widths: Counter[int]) -> int:
+    """The width of most rows; of several that are about as frequent, the one that comes first in the file."""
+    most = max(count for width, count in widths.items() if width > 1)
+    return next(len(row) for row in rows if len(row) > 1 and widths[len(row)] >= NEARLY_AS_FREQUENT * most)
 
 
 def _read(lines: Sequence[str], dialect: Dialect, width: int) -> tuple[list[list[str]], int]:

@@ -6,6 +6,7 @@ from datalake_assets.formats.csv_kinds import TYPED, Column, columns_of, kind_of
 from datalake_assets.formats.csv_rows import RowBlock
 
 PROFILED_ROWS = 200
+PROFILE_STEP = 20
 PAGES = 3  # a header that comes again as often stands on each page of one table
 CONFIRMING_ROWS = 2  # rows of another width that must follow the header of a table of another width
 
@@ -21,8 +22,17 @@ def first_table(blocks: Iterator[RowBlock], *, names: Sequence[str], width: int)
         width: fields a row usually has.
     """
     told = [name.strip() for name in names]
-    columns: list[Column] = []
     seen: list[list[str]] = []
+    profiles: dict[int, list[Column]] = {}
+
+    def columns_before(index: int) -> list[Column]:
+        """What the rows before the one in question look like; the rows after it may be another table's."""
+        count = min(PROFILED_ROWS, len(seen) + index)
+        count = count if count < PROFILE_STEP else count - count % PROFILE_STEP
+        if count not in profiles:
+            profiles[count] = columns_of([*seen, *block.rows[:index]][:count], width)
+        return profiles[count]
+
     held: RowBlock | None = None
     is_first = True
     for incoming in blocks:
@@ -30,13 +40,9 @@ def first_table(blocks: Iterator[RowBlock], *, names: Sequence[str], width: int)
         if held is not None:
             held.extend(incoming)
             block, held = held, None
-        if len(seen) < PROFILED_ROWS:
-            seen += block.rows[: PROFILED_ROWS - len(seen)]
-            columns = columns_of(seen, width)
-            if sum([cell.strip() for cell in row] == told for row in seen) >= PAGES:
-                told = []
+        told = [] if _is_on_each_page(block, told) else told
         for index in _suspects(block, told):
-            verdict = _begins_table(block, index, told, columns, width)
+            verdict = _begins_table(block, index, told, columns_before(index), width)
             if verdict is None:
                 held = block
                 break
@@ -45,9 +51,14 @@ def first_table(blocks: Iterator[RowBlock], *, names: Sequence[str], width: int)
                 return
         if held is None:
             is_first = False
+            seen += block.rows[: PROFILED_ROWS - len(seen)]
             yield block
     if held is not None:
         yield held
+
+
+def _is_on_each_page(block: RowBlock, told: Sequence[str]) -> bool:
+    return bool(told) and sum([cell.strip() for cell in row] == told for row in block.rows[:PROFILED_ROWS]) >= PAGES
 
 
 def _begins_table(
