@@ -290,7 +290,7 @@ class KeyColumn(Target):
 
 
 class DroppedColumn(Words):
-    """A raw column that is left out on purpose: neither mapped nor rescued nor kept with rows set aside."""
+    """A raw column that is left out on purpose: neither mapped nor rescued. A row set aside shows it all the same."""
 
     from_: str = Field(alias="from", min_length=1)
     drop: Literal[True]

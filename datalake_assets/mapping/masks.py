@@ -1,15 +1,25 @@
 """Personal data in a mapping: which raw texts must not be shown anywhere, and which secrets they are hashed with."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from datalake_assets.formats.paths import path_parts
+from datalake_assets.mapping.children import Child
 from datalake_assets.mapping.columns import Column, DroppedColumn, MappedColumn
 from datalake_assets.mapping.spec import MappingSpec
 
 
 def masks(spec: MappingSpec) -> bool:
     """Whether any column of the table or of its children is masked."""
-    return any(isinstance(column, Column) and column.mask for column in _all_columns(spec))
+    return has_masks(tuple(_all_columns(spec)))
+
+
+def has_masks(columns: Sequence[MappedColumn | DroppedColumn]) -> bool:
+    return any(isinstance(column, Column) and column.mask for column in columns)
+
+
+def child_has_masks(child: Child) -> bool:
+    """Whether any column of a child or of its own children is masked."""
+    return has_masks(child.columns) or any(child_has_masks(each) for each in child.children)
 
 
 def masked_paths(spec: MappingSpec) -> tuple[str, ...]:
@@ -22,7 +32,7 @@ def masked_paths(spec: MappingSpec) -> tuple[str, ...]:
     own += [
         (level.parents[0] if level.parents else level.child).from_
         for level in spec.levels
-        if any(isinstance(column, Column) and column.mask for column in level.child.columns)
+        if has_masks(level.child.columns)
     ]
     if not own:
         return ()

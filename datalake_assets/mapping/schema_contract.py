@@ -83,6 +83,20 @@ class SchemaContract:
                 if self._mode == "evolve":
                     self._evolve(found.path)
 
+    def observe_elements(self, found: Sequence[Unknown]) -> None:
+        """Take note of members of exploded elements and children that no column names; they become no columns."""
+        if self._mode in ("freeze", "discard_value"):
+            for each in found:
+                if known := self._unknown.get(each.path):
+                    known.count += each.count
+                else:
+                    self._unknown[each.path] = each
+
+    @property
+    def rescues(self) -> bool:
+        """Whether what is left over goes into `_rescued_data`."""
+        return self._mode in ("rescue", "evolve")
+
     def require_unchanged(self, missing: Sequence[str] = ()) -> None:
         """Refuse a partition whose raw columns are not those of a frozen contract.
 

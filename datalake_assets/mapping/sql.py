@@ -5,7 +5,7 @@ appear as string literals only. A compiler for another engine stands beside this
 """
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -32,6 +32,7 @@ __all__ = ["StagingQuery", "compile_staging", "literal", "literals", "record_obj
 NOT_NAMED = "is not named by the mapping, and on_schema_change is discard_row"
 NO_ARRAY = "is not an array"
 NO_OBJECT = "is not an object"
+REDACTED_TEXT = literal(REDACTED)
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -68,11 +69,15 @@ def array_paths(spec: MappingSpec) -> list[tuple[str, bool]]:
     return [(child.from_, child.is_of_map) for child in spec.children]
 
 
-def array_column(path: str, text: str, name: str, *, is_map: bool, label: str) -> tuple[str, str, str]:
-    """The step that makes an array or map of a text; when it is none, and how that is told."""
+def array_column(text: str, name: str, *, is_map: bool, label: str, is_hidden: bool) -> tuple[str, str, str]:
+    """The step that makes an array or map of a text; when it is none, and how that is told.
+
+    Args:
+        is_hidden: whether a text in its place may be one that is masked.
+    """
     kind, why = ("OBJECT", NO_OBJECT) if is_map else ("ARRAY", NO_ARRAY)
     wrong = f"{text} IS NOT NULL AND ({name} IS NULL OR json_type({name}) NOT IN ('{kind}', 'NULL'))"
-    return parsed(text), wrong, failure(label, why, text)
+    return parsed(text), wrong, failure(label, why, REDACTED_TEXT if is_hidden else text)
 
 
 def key_text(uris: Sequence[str]) -> Callable[[str], str]:
@@ -144,10 +149,11 @@ def compile_staging(
     else:
         projection = Projection()
         values = [f"{text(path)} AS p{number}" for number, path in enumerate(record_texts(spec))]
+    hidden = masked_paths(spec)
     arrays = array_paths(spec)
     for number, (path, is_map) in enumerate(arrays):
         name = f"a{number}"
-        step, wrong, told = array_column(path, text(path), name, is_map=is_map, label=literal(path))
+        step, wrong, told = array_column(text(path), name, is_map=is_map, label=literal(path), is_hidden=path in hidden)
         projection.add(0, step, name)
         projection.failures.append((wrong, told))
         values.append(name)
@@ -161,10 +167,8 @@ def compile_staging(
 
     bad, failures = projection.is_bad(), projection.listed()
     shown = raw or record_object(header)
-    if hidden := masked_paths(spec):
-        shown = record_object(header, hidden=hidden, without=spec.dropped)
-    elif spec.dropped and raw is None:
-        shown = record_object(header, without=spec.dropped)
+    if hidden:
+        shown = record_object(header, hidden=hidden)
     if broken is not None:
         bad = f"({broken}) IS NOT NULL OR {bad}"
         failures = f"CASE WHEN ({broken}) IS NOT NULL THEN [{_broken_failure(broken)}] ELSE {failures} END"
@@ -201,17 +205,14 @@ def _broken_failure(why: str) -> str:
     return f'struct_pack("column" := NULL::VARCHAR, reason := {why}, "value" := NULL::VARCHAR)'
 
 
-def record_object(header: Sequence[str], *, hidden: Sequence[str] = (), without: Collection[str] = ()) -> str:
+def record_object(header: Sequence[str], *, hidden: Sequence[str] = ()) -> str:
     """The raw columns c0 … of a row as the text of a JSON object.
 
     Args:
         hidden: names whose texts are masked.
-        without: names to leave out.
     """
     members = []
     for number, (name, key) in enumerate(zip(header, json_keys(header), strict=True)):
-        if name in without:
-            continue
         text = f"c{number}"
         if name in hidden:
             text = f"CASE WHEN {text} IS NOT NULL THEN {literal(REDACTED)} END"

@@ -9,10 +9,13 @@ from collections.abc import Callable, Sequence
 from datalake_assets.formats.paths import joined, path_parts
 from datalake_assets.mapping.children import KEY_PATH, VALUE_PATH, Level
 from datalake_assets.mapping.columns import DroppedColumn, MappedColumn, raw_paths
-from datalake_assets.mapping.record_paths import texts
+from datalake_assets.mapping.masks import child_has_masks, has_masks
+from datalake_assets.mapping.record_paths import surplus, texts
 from datalake_assets.mapping.spec import MappingSpec, output_columns
 from datalake_assets.mapping.sql import (
     NO_OBJECT,
+    NOT_NAMED,
+    REDACTED_TEXT,
     array_column,
     is_of_element,
     key_text,
@@ -30,7 +33,8 @@ def exploded_rows(spec: MappingSpec, uris: Sequence[str]) -> str:
     """The rows of an exploded table, out of the good records of `numbered`.
 
     Columns of the result: those of `sql_columns.value_names` and `nulled_names`; `position` (from 0); `rescued`;
-    `failures` (NULL for a good row); the place of the record.
+    `failures` (NULL for a good row); `left_over`, the members of the element that no column names, as JSON without
+    braces, and its `element_place` (`items[3]`); the place of the record.
     """
     assert spec.explode is not None
     explode = spec.explode
@@ -56,7 +60,7 @@ def child_rows(spec: MappingSpec, level: Level, parent_table: str, uris: Sequenc
     """The rows of a child table, out of those of its parent's.
 
     Columns of the result: `key0` … as `level.key` names them; `position`; the values; `a0` … for its own children;
-    `failures` (NULL for a good row); the place of the record.
+    `failures` (NULL for a good row); `left_over` and `element_place`; the place of the record.
     """
     child = level.child
     siblings = level.parents[-1].children if level.parents else spec.children
@@ -115,10 +119,20 @@ def _rows(
     inner = {path: within for path, within in wanted.items() if within not in (None, KEY_PATH)}
     numbered = {path: f"e{number}" for number, path in enumerate(inner)}
     paths = [within for within in inner.values() if within is not None]
+    dropped = [column.from_ for column in columns if isinstance(column, DroppedColumn)]
+    if spec.explode is not None:
+        dropped = [within for path in dropped if is_of_element(spec, path) and (within := _below(path))]
+    named = [*paths, *dropped]
+    # Nothing is left over of an element that is mapped as a whole.
+    left = "NULL::VARCHAR"
+    if None not in wanted.values():
+        left = f"CASE WHEN json_type(element) = 'OBJECT' THEN {surplus('element', named)} END"
     found = f"(SELECT *, {texts('element', paths)} AS found, {scalar('element')} AS whole_text FROM {source})"
     nulls = spec.source.null_values
     taken = [f"{null_if(f'found[{number}]', nulls)} AS e{number - 1}" for number in range(1, len(paths) + 1)]
     taken.append(f"{null_if('whole_text', nulls)} AS value_text")
+    taken.append(f"{left} AS left_over")
+    taken.append(f"{place} AS element_place")
     taken.append(f"{null_if('name', nulls) if level is not None else 'NULL::VARCHAR'} AS key_value")
     texts_of = f"(SELECT *, {', '.join(taken)} FROM {found})"
 
@@ -128,18 +142,25 @@ def _rows(
         within = wanted[path]
         return "value_text" if within is None else "key_value" if within == KEY_PATH else numbered[path]
 
+    hidden = has_masks(columns) or (level is not None and child_has_masks(level.child))
     projection = compile_columns(columns, Source(text, key_text(uris), salt_variable(spec), label, check_nul=True))
     if inner:
         wrong = "json_type(element) NOT IN ('OBJECT', 'NULL')"
-        projection.failures.append((wrong, failure(place, NO_OBJECT, "whole_text")))
+        projection.failures.append((wrong, failure(place, NO_OBJECT, REDACTED_TEXT if hidden else "whole_text")))
+    if spec.on_schema_change == "discard_row":
+        projection.failures.append(("left_over IS NOT NULL", failure("element_place", NOT_NAMED, "left_over")))
     values = [*value_names(columns), *(name for _, name in nulled_names(columns))]
     for number, child in enumerate(level.child.children if level is not None else ()):
         at = f"{place} || {literal('.' + child.from_)}"
-        step, wrong, told = array_column(child.from_, text(child.from_), f"a{number}", is_map=child.is_of_map, label=at)
-        values.append(projection.add(0, step, f"a{number}"))
+        name = f"a{number}"
+        step, wrong, told = array_column(
+            text(child.from_), name, is_map=child.is_of_map, label=at, is_hidden=child_has_masks(child)
+        )
+        values.append(projection.add(0, step, name))
         projection.failures.append((wrong, told))
     return f"""
-SELECT {", ".join([*keep, *values])}, {_PLACE}, CASE WHEN bad THEN {projection.listed()} END AS failures
+SELECT {", ".join([*keep, *values])}, {_PLACE}, left_over, element_place,
+       CASE WHEN bad THEN {projection.listed()} END AS failures
 FROM (SELECT *, {projection.is_bad()} AS bad FROM {projection.over(texts_of)})"""
 
 

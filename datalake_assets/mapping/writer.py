@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datalake_assets import names
+from datalake_assets.column_types import MAX_VARCHAR_BYTES
 from datalake_assets.mapping.batch import ReadyFile, load_batch
 from datalake_assets.mapping.children import POSITION_COLUMN, Deduplicate, Level
 from datalake_assets.mapping.columns import REDACTED
 from datalake_assets.mapping.duplicates import ITEM_COLUMN, drop_duplicates
 from datalake_assets.mapping.masks import masks
 from datalake_assets.mapping.result import FileCounts, Reason
-from datalake_assets.mapping.schema_contract import SchemaContract
+from datalake_assets.mapping.schema_contract import SchemaContract, Unknown
 from datalake_assets.mapping.spec import QUARANTINE_COLUMNS, MappingSpec, OutputColumn, output_columns
 from datalake_assets.mapping.sql import literal
-from datalake_assets.mapping.sql_columns import nulled_names, value_names
+from datalake_assets.mapping.sql_columns import TOO_LONG, failure, nulled_names, value_names
+from datalake_assets.mapping.sql_nested import pointer
 from datalake_assets.mapping.sql_rows import child_rows, exploded_rows
 
 if TYPE_CHECKING:
@@ -64,13 +66,14 @@ class Writer:
         self._contract.observe(self._connection, batch)
         uris = [row.uri for row in rows]
         spoiling = self._make_rows(uris)
-        bad = self._collect_bad(spoiling)
+        has_left_over = self._rescue_elements(spoiling) if spoiling else False
+        bad = self._collect_bad(spoiling, has_left_over=has_left_over)
         for file, row in zip(batch, rows, strict=True):
             rows_bad = bad.get(row.index, 0)
             self.counts[file.path] = FileCounts(file.uri, row.rows_in - rows_bad, rows_bad)
             file.path.unlink()
         if sum(self.counts[file.path].rows_good for file in batch):
-            self._copy_good(has_bad=bool(bad and spoiling))
+            self._copy_good(has_bad=bool(bad and spoiling), has_left_over=has_left_over)
             for number, level in enumerate(self._spec.levels):
                 self._copy_child(level, number, has_bad=bool(bad))
             self._count_nulled()
@@ -132,7 +135,34 @@ class Writer:
             self._connection.execute(f"CREATE OR REPLACE TABLE child_{number} AS {query}")
         return list(made.values())
 
-    def _collect_bad(self, spoiling: Sequence[str]) -> dict[int, int]:
+    def _rescue_elements(self, tables: Sequence[str]) -> bool:
+        """Gather in the table `left_over` what no column names of the elements; return whether there is anything.
+
+        It has a row for each record: `members`, for its `_rescued_data`.
+        """
+        each = " UNION ALL ".join(
+            f"SELECT file_index, uri, source_row, ({number}, position) AS place, element_place, left_over FROM {table} "
+            "WHERE left_over IS NOT NULL"
+            for number, table in enumerate(tables)
+        )
+        if not self._contract.rescues:
+            keys = "unnest(json_keys('{' || left_over || '}')) AS key"
+            path = r"regexp_replace(element_place, '\[[0-9]+\]', '[]', 'g')"
+            found = self._connection.execute(f"""
+SELECT path || '.' || key, count(*), arg_min(uri, place), arg_min(source_row, place),
+       arg_min(json_extract_string('{{' || left_over || '}}', {pointer("key")}), place)
+FROM (SELECT {path} AS path, {keys}, left_over, uri, source_row, (file_index, source_row, place) AS place FROM ({each}))
+GROUP BY ALL ORDER BY 1""").fetchall()
+            self._contract.observe_elements([Unknown(*row) for row in found])
+            return False
+        self._connection.execute(f"""
+CREATE OR REPLACE TABLE left_over AS
+SELECT file_index, source_row, string_agg(member, ',' ORDER BY place) AS members
+FROM (SELECT *, to_json(element_place) || ':{{' || left_over || '}}' AS member FROM ({each})) GROUP BY ALL""")
+        ((count,),) = self._connection.execute("SELECT count(*) FROM left_over").fetchall()
+        return bool(count)
+
+    def _collect_bad(self, spoiling: Sequence[str], *, has_left_over: bool) -> dict[int, int]:
         """Gather quarantined rows and broken records in the table `bad`; return their number by file.
 
         Args:
@@ -144,6 +174,11 @@ class Writer:
             each = " UNION ALL ".join(
                 f"SELECT {found}, ({number}, position) AS place FROM {table}" for number, table in enumerate(spoiling)
             )
+            if has_left_over:
+                too_long = failure(literal(names.RESCUED_COLUMN), TOO_LONG, "members")
+                each += f""" UNION ALL SELECT file_index, source_row, {too_long}, ({len(spoiling)}, 0)
+FROM left_over JOIN numbered USING (file_index, source_row)
+WHERE strlen(members) + coalesce(strlen(rescued), 2) + 1 > {MAX_VARCHAR_BYTES}"""
             staged = f"""
 SELECT file_index, uri, source_row,
        coalesce(failures, {_NO_FAILURES}) || coalesce(more, {_NO_FAILURES}) AS failures, raw
@@ -180,7 +215,7 @@ GROUP BY ALL""").fetchall()
         anti = " ANTI JOIN bad USING (file_index, source_row)" if has_bad else ""
         return f"{table}{anti} WHERE failures IS NULL"
 
-    def _copy_good(self, *, has_bad: bool) -> None:
+    def _copy_good(self, *, has_bad: bool, has_left_over: bool) -> None:
         spec = self._spec
         columns = _named(value_names(spec.columns), output_columns(spec.columns))
         columns += [
@@ -191,7 +226,14 @@ GROUP BY ALL""").fetchall()
         ]
         if spec.explode is not None and spec.deduplicate is not None:
             columns.append(f"position AS {ITEM_COLUMN}")
-        rows = self._good_rows("numbered" if spec.explode is None else "exploded", has_bad=has_bad)
+        table = "numbered" if spec.explode is None else "exploded"
+        if has_left_over:
+            # concat_ws leaves out what is rescued of the record itself where that is nothing.
+            both = "'{' || concat_ws(',', substr(rescued, 2, length(rescued) - 2), members) || '}'"
+            rescued = f"CASE WHEN members IS NULL THEN rescued ELSE {both} END"
+            joined = f"{table} LEFT JOIN left_over USING (file_index, source_row)"
+            table = f"(SELECT * REPLACE ({rescued} AS rescued) FROM {joined})"
+        rows = self._good_rows(table, has_bad=has_bad)
         self._copy(self.good, f"SELECT {', '.join(columns)} FROM {rows}")
         if spec.explode is not None and not spec.explode.keep_empty:
             ((empty,),) = self._connection.execute(
