@@ -141,7 +141,7 @@ def _list(values: Column, texts_of: Callable[[Column], Column], before: str, aft
     lengths = pc.coalesce(pc.list_value_length(values), zero[0])
     offsets = pa.concat_arrays([zero, pc.cumulative_sum(lengths)])
     lists = pa.ListArray.from_arrays(offsets, texts_of(values.flatten()))
-    whole = _wrapped(before, pc.binary_join(lists, ", "), after)
+    whole = _wrapped(before, pc.binary_join(lists, _constant(", ")), after)
     return pc.if_else(values.is_valid(), whole, _constant(None))
 
 
