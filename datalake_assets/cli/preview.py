@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datalake_assets.formats.source_format import SourceFormat
 
 DEFAULT_ROWS = 20
+NAMED_COLUMNS = 12  # of those for which a terminal is too narrow
 
 
 @click.command()
@@ -137,7 +138,8 @@ def _write(table: "PreviewTable", shape: str, output: "Output", *, typed: bool) 
     if shape == "csv":
         out.write_csv(header, blocks, output)
     elif hidden := out.write_table(header, blocks, output):
-        click.echo(f"A wider terminal also shows: {', '.join(hidden)}", err=True)
+        more = f" and {len(hidden) - NAMED_COLUMNS} more" if len(hidden) > NAMED_COLUMNS else ""
+        click.echo(f"A wider terminal also shows: {', '.join(hidden[:NAMED_COLUMNS])}{more}", err=True)
 
 
 def _json_texts(table: "PreviewTable", *, typed: bool) -> Iterator[list[str]]:

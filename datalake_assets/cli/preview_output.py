@@ -173,9 +173,9 @@ def _draw(names: Sequence[str], first: Sequence[Sequence[str]], rest: Iterator[l
     widths = fitted_widths(natural_widths(names, first), target.width)
     for number, chunk in enumerate(chain([first], chunks(rest))):
         table = Table(
-            box=box.SIMPLE_HEAD if number == 0 else None,
+            box=box.SIMPLE_HEAD,  # one space between columns is its own
             pad_edge=False,
-            padding=(0, _GAP, 0, 0),
+            padding=(0, _GAP - 1, 0, 0),
             header_style="bold",
             show_edge=False,
             show_header=number == 0,

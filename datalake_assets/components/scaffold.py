@@ -5,6 +5,7 @@ Wherever the crawl was not certain, a comment says what it saw. Nothing is overw
 
 import datetime as dt
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,10 +69,11 @@ def upload_hint(table: DiscoveredTable, folder: Path, *, account: str | None = N
         return None
     bucket = known.raw_bucket if known else "<raw bucket of the account>"
     pattern = _place(table, folder.name).pattern
-    start = KeyPattern.parse(pattern).prefix().rpartition("/")[0]
-    if table.partitions or "{" in pattern:
-        return f"Upload the files as s3://{bucket}/{pattern}"
-    return f"Upload the files: aws s3 cp --recursive {table.uri} s3://{bucket}/{start}/"
+    start = pattern.partition("/")[0]
+    if "://" in table.uri:
+        return f"Upload the files to s3://{bucket}/{pattern}"
+    recursive = "--recursive " if table.uri.endswith("/") else ""
+    return f"Upload the files: aws s3 cp {recursive}{shlex.quote(table.uri)} s3://{bucket}/{start}/"
 
 
 def scaffold_text(

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import sys
 
 import pytest
 from hypothesis import given
@@ -91,3 +92,28 @@ def test_a_piped_table_is_aligned_and_long_values_are_cut() -> None:
     assert lines[0].split() == ["id", "text"]
     assert lines[2] == "1    " + "x" * 59 + "…"
     assert lines[3] == "200"
+
+
+def test_on_a_terminal_every_line_fits_and_later_rows_stand_under_the_same_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    rows: list[out.Cells] = [[str(n), "x" * 100, None, f"value {n}", "more"] for n in range(1000, 1600)]
+    hidden = out.write_table(["id", "text", "nothing", "value", "a long name of a column"], [rows], out.Output())
+    lines = capsys.readouterr().out.splitlines()
+    assert hidden == []
+    assert len(lines) == 2 + 600
+    assert max(map(len, lines)) <= 60
+    assert {line.index("value") for line in lines if "value" in line} == {lines[0].index("value")}
+
+
+def test_columns_for_which_a_terminal_is_too_narrow_are_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    names = [f"column{n}" for n in range(9)]
+    hidden = out.write_table(names, [[["some text"] * 9]], out.Output())
+    assert hidden == names[-len(hidden) :]
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 40

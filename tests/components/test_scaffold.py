@@ -76,7 +76,7 @@ def test_doubts_stand_as_comments_above_their_column(tmp_path: Path) -> None:
         tmp_path,
         table(
             column("amount", "int", conflicts=(conflict,), on_conflict="split"),
-            column("code", certainty=0.5, examples=("007", "\u2028")),
+            column("code", certainty=0.5, nulls=0, examples=("007", "\u2028")),
         ),
     )
     assert "    # amount: 3 of 1,000 sampled values look like varchar: 'n. a.'" in text
@@ -160,12 +160,12 @@ def test_without_a_key_an_array_of_structs_stays_one_and_children_are_offered(tm
 
 
 def test_local_files_get_a_prefix_of_their_own_and_a_hint_how_to_upload_them(tmp_path: Path) -> None:
-    found = table(column("id", "int"), uri="exports/orders", layout_pattern="*.csv")
+    found = table(column("id", "int"), uri="exports/orders/", layout_pattern="*.csv")
     text, spec = written(tmp_path, found)
     assert spec.source.s3 == ("orders/*.csv",)
     assert "s3://datalake-flights-raw/orders/*.csv" in text
     hint = upload_hint(found, tmp_path / "flights" / "orders")
-    assert hint == "Upload the files: aws s3 cp --recursive exports/orders s3://datalake-flights-raw/orders/"
+    assert hint == "Upload the files: aws s3 cp --recursive exports/orders/ s3://datalake-flights-raw/orders/"
     assert upload_hint(table(column("id", "int")), tmp_path / "flights" / "orders") is None
 
 
