@@ -26,8 +26,8 @@ def json_text(content: Content) -> Verdict:
     text = content.text.lstrip()
     if text[:1] not in ("{", "["):
         return Verdict("json", 0.0, "does not begin with { or [")
-    layout = detect_layout(text)
-    if layout == "lines":
+    is_one_line = "\n" not in text.rstrip()
+    if detect_layout(text) == "lines" and not is_one_line:
         return _lines(content)
     records, broken, is_cut = _values(text, is_complete=content.is_complete)
     if not records and not broken and is_cut is None:
@@ -35,7 +35,10 @@ def json_text(content: Content) -> Verdict:
     if text[0] == "[":
         return _array(records, broken, is_cut)
     if (len(records) + len(broken)) <= 1:
-        return _document(text, records, broken, is_cut)
+        verdict = _document(text, records, broken, is_cut)
+        if is_one_line and records and "records" not in verdict.words:
+            return _lines(content)
+        return verdict
     words = {"format": "json", "layout": "concatenated"}
     reason = f"{len(records)} of {len(records) + len(broken)} objects, one after the other, are valid JSON"
     return _verdict(len(records), len(broken), reason + _first(broken), words)

@@ -30,7 +30,7 @@ def known_log(content: Content) -> Verdict:
 
 
 def _matched(known: KnownLog, lines: list[str]) -> Verdict:
-    from datalake_assets.formats.log_records import log_format
+    from datalake_assets.formats.log_records import log_format, looks_continued
     from datalake_assets.formats.source_format import SourceFormat
 
     how = log_format(SourceFormat(format="log", pattern=known.name), "")
@@ -41,7 +41,7 @@ def _matched(known: KnownLog, lines: list[str]) -> Verdict:
         elif matched and how.belongs_to_the_record_before(line):
             # Any line can follow a record of some logs: one that does not look so counts half against them.
             continued += 1
-            loose += not line[0].isspace()
+            loose += not looks_continued(line)
     missed = len(lines) - matched - continued
     share = matched / max(matched + missed + loose / 2, 1)
     reason = f"{matched} of {len(lines)} lines match"

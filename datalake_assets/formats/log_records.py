@@ -61,7 +61,12 @@ class LogFormat:
         """Whether a line that does not match goes on with the record before."""
         if self._open_end is None:
             return False
-        return self._continues == "any" or _CONTINUATION.match(line) is not None
+        return self._continues == "any" or looks_continued(line)
+
+
+def looks_continued(line: str) -> bool:
+    """Whether a line is indented or begins as one of a stack trace does."""
+    return _CONTINUATION.match(line) is not None
 
 
 def log_format(source: "SourceFormat", head: str, *, where: str | None = None) -> LogFormat:

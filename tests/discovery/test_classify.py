@@ -65,7 +65,11 @@ def test_binary_formats_are_certain(kind: str, head_bytes: int) -> None:
         ('{"Records": [{"id": 1}]}', {"layout": "document", "records": "Records"}),
         (json.dumps({"flights": [{"id": n} for n in range(50)]}), {"layout": "document", "records": "flights"}),
         (json.dumps({"id": 1, "title": "a post", "author": {"name": "x"}, "text": "long " * 20, "likes": 3, "tags": [],
-                     "comments": [{"by": "y", "text": "short"}, {"by": "z", "text": "nice"}]}), {"layout": "document"}),
+                     "comments": [{"by": "y", "text": "short"}, {"by": "z", "text": "nice"}]}, indent=1),
+         {"layout": "document"}),
+        ('{"id": 1, "tags": ["a"], "user": {"name": "x"}}\n', {"layout": "lines"}),
+        ('{"response": {"n": 1, "items": [{"id": 1}, {"id": 2}]}}\n',
+         {"layout": "document", "records": "response.items"}),
     ],
 )  # fmt: skip
 def test_json_is_told_with_its_layout(text: str, expected: dict[str, str]) -> None:
@@ -103,7 +107,10 @@ def test_known_logs_are_recognised(name: str) -> None:
 
 
 def test_stack_traces_do_not_make_a_log_less_certain() -> None:
-    text = "2026-01-02 03:04:05,678 ERROR [main] c.e.App - it failed\n\tat c.e.App.run(App.java:17)\n" * 20
+    text = (
+        "2026-01-02 03:04:05,678 ERROR [main] c.e.App - it failed\n"
+        "java.lang.IllegalStateException: no\n\tat c.e.App.run(App.java:17)\nCaused by: c.e.Odd: why\n"
+    ) * 20
     assert classify(sample(text)).certainty >= 0.98
 
 
