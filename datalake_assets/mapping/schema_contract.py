@@ -114,7 +114,8 @@ class SchemaContract:
             lines += [f"+ {more} more"] if more > 0 else []
         lines += [f"- {sentence}" for sentence in missing]
         raise SchemaChanged(
-            f"the raw files have {len(self._unknown)} columns that the mapping does not name:\n  " + "\n  ".join(lines),
+            f"the raw files have {_columns(len(self._unknown))} that the mapping does not name:\n  "
+            + "\n  ".join(lines),
             where=first.uri,
             expected="only the columns of the mapping, as on_schema_change: freeze says",
             todo="Add them to `columns` (or as `drop: true`), or choose rescue or evolve; nothing was published.",
@@ -212,6 +213,10 @@ class SchemaContract:
                 found.append((row, Unknown(joined([*prefix, key]), count, uri, row, example)))
         order = {file.uri: number for number, file in enumerate(batch)}
         return [each for _, each in sorted(found, key=lambda pair: (order[pair[1].uri], pair[0], pair[1].path))]
+
+
+def _columns(count: int) -> str:
+    return "a column" if count == 1 else f"{count} columns"
 
 
 def column_name(path: str) -> str | None:
