@@ -168,7 +168,10 @@ def compile_staging(
     bad, failures = projection.is_bad(), projection.listed()
     shown = raw or record_object(header)
     if hidden:
+        # What is left over of a record is not masked, and must not be lost with the row.
         shown = record_object(header, hidden=hidden)
+        if surplus is not None:
+            shown = f"left({shown}, length({shown}) - 1) || coalesce(',' || ({surplus}), '') || '}}'"
     if broken is not None:
         bad = f"({broken}) IS NOT NULL OR {bad}"
         failures = f"CASE WHEN ({broken}) IS NOT NULL THEN [{_broken_failure(broken)}] ELSE {failures} END"

@@ -1,5 +1,8 @@
 """Raw records that bring fields nobody declared: the catalog gains a column, or nothing is published at all."""
 
+import pytest
+from pydantic import ValidationError
+
 from datalake_assets.accounts.sessions import session
 from datalake_assets.components.lake_pipeline import build_pipeline_definitions
 from datalake_assets.components.pipeline_spec import PipelineSpec
@@ -7,8 +10,8 @@ from tests.integration.runs import Run
 from tests.integration.user import Platform
 
 
-def _run(platform: Platform, table: str, mode: str, day: str) -> Run:
-    spec = PipelineSpec.model_validate(
+def _spec(table: str, mode: str, **words: object) -> PipelineSpec:
+    return PipelineSpec.model_validate(
         {
             "name": table,
             "owner": "team:tests",
@@ -16,8 +19,13 @@ def _run(platform: Platform, table: str, mode: str, day: str) -> Run:
             "partitions": {"daily": "2013-01-01"},
             "columns": [{"from": "id", "to": "id", "type": "int", "required": True}],
             "on_schema_change": mode,
+            **words,
         }
     )
+
+
+def _run(platform: Platform, table: str, mode: str, day: str) -> Run:
+    spec = _spec(table, mode)
     job = build_pipeline_definitions("flights", spec).resolve_job_def(table)
     return Run(job.execute_in_process(instance=platform.instance, partition_key=day, raise_on_error=False))
 
@@ -60,3 +68,8 @@ def test_a_frozen_contract_fails_before_anything_is_published(platform: Platform
     assert "SchemaChanged" in run.traceback
     assert "+ 'new' (for example 'x', first in s3://" in run.traceback
     assert platform.glue_location("frozen", day) == before
+
+
+def test_columns_do_not_evolve_into_a_warehouse() -> None:
+    with pytest.raises(ValidationError, match="COPY of Parquet goes by place"):
+        _spec("evolving", "evolve", warehouse={"table": "lake.evolving"})

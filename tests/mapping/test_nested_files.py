@@ -69,6 +69,15 @@ def test_what_is_not_mapped_of_an_object_is_rescued(tmp_path: Path) -> None:
     assert _map(content, tmp_path, AUTHOR).values("_rescued_data") == ['{"y":{"z":null},"user":{"age":3}}']
 
 
+def test_a_masked_record_that_is_set_aside_keeps_what_is_left_over(tmp_path: Path) -> None:
+    masked = {"from": "user.mail", "to": "mail", "type": "varchar", "mask": "hash"}
+    content = _lines({"id": "x", "user": {"mail": "a@example.com", "age": 3}, "y": 1.5})
+    mapped = _map(content, tmp_path, "id:int!", masked)
+    raw = json.loads(mapped.bad[0]["_raw"])
+    assert "a@example.com" not in mapped.bad[0]["_raw"]
+    assert (raw["id"], raw["user"], raw["y"]) == ("x", {"age": 3}, 1.5)
+
+
 def test_a_record_that_names_a_member_twice_is_set_aside(tmp_path: Path) -> None:
     mapped = _map(b'{"id": 1, "id": 2}\n{"id": 3}\n', tmp_path, "id:int")
     assert mapped.values("id") == [3]
