@@ -179,6 +179,8 @@ def _note(
     click.echo(f"{label}: {told.came_back:,} of {told.before:,} rows {verbs[0]}, {told.after:,} {verbs[1]}")
     for reason, rows in told.reasons[:SHOWN_REASONS]:
         click.echo(f"  {rows:,} × {reason}")
+    for refusal in told.refusals:
+        click.echo(f"  and the partition would not be published: {refusal}")
 
 
 def _fail(declared: "DeclaredPipeline", partition: str, error: Exception, failed: dict[str, str]) -> None:

@@ -17,6 +17,7 @@ from datalake_assets.accounts.sessions import session
 from datalake_assets.catalog.glue import GlueTable
 from datalake_assets.catalog.manifest import RowCounts, read_manifest
 from datalake_assets.catalog.published import Published as Shown
+from datalake_assets.ingest.audit import failed_checks
 from datalake_assets.ingest.outcomes import Failed, Outcome, Published
 from datalake_assets.ingest.pipeline import Pipeline
 from datalake_assets.ingest.prepare import prepare
@@ -59,6 +60,7 @@ class Replayed:
         rows_before, rows_after: rows in the lake; of a dry run, what would be there.
         reasons: why rows are still set aside.
         error: why nothing changed for readers of the lake.
+        refusals: of a dry run, why the partition would not be published.
     """
 
     partition: str
@@ -68,6 +70,7 @@ class Replayed:
     rows_after: int | None
     reasons: Reasons = ()
     error: Exception | None = None
+    refusals: tuple[str, ...] = ()
 
     @property
     def came_back(self) -> int:
@@ -147,6 +150,7 @@ def rehearse(pipeline: Pipeline, found: Sequence[Quarantined]) -> Iterator[Repla
                     rows_before=each.rows_published,
                     rows_after=counts.rows_published,
                     reasons=prepared.reasons,
+                    refusals=tuple(failed_checks(prepared, pipeline.mapping.bad_rows)),
                 )
             shutil.rmtree(folder, ignore_errors=True)
     finally:

@@ -146,6 +146,8 @@ def test_without_a_mended_mapping_nothing_comes_back_and_a_refused_partition_say
 ) -> None:
     day, refused = land(platform, "late"), land(platform, "late", good=3)
     assert [each["after"] for each in replayed(datalake, day)["replayed"]] == [1]
+    rehearsed = datalake("quarantine", "replay", NAME, refused, "--dry-run")
+    assert "would not be published: 1 of 4 rows" in rehearsed.output
     result = datalake("quarantine", "replay", NAME, refused)
     assert result.exit_code == 1
     assert "1 of 4 rows" in result.output
