@@ -67,20 +67,21 @@ def _read_all(folder: Path) -> list[Declaration | CrawlDeclaration]:
 
 
 def bind_expressions(declarations: Sequence[Declaration]) -> None:
-    """Let DuckDB read the expressions of all checks against the columns of their tables.
+    """Let DuckDB read the expressions of all columns and checks against the columns of their tables.
 
     Reading the YAML has checked their syntax and columns. This tells what takes a database: that a function exists,
-    that types fit, that the answer is a boolean. A code location does without, for DuckDB takes a moment to import.
+    that types fit, that the answer of a check is a boolean. A code location does without, for DuckDB takes a moment to import.
 
     Raises:
         ConfigurationError: one line `file:line:column: path: what is wrong` for every mistake of every file.
     """
     mistakes: list[Mistake] = []
     for path, spec in ((each.path, each.spec) for each in declarations):
+        from datalake_assets.mapping import bind, checks
+
+        mistakes += [_mistake(path, ("attributes", *place), text) for place, text in bind.bind_columns(spec)]
         if not any(check.expression for check in spec.checks):
             continue
-        from datalake_assets.mapping import checks
-
         columns = spec.mapping().output_columns()
         for at, text in checks.bind_expressions(spec.checks, columns, is_partitioned=spec.partitions is not None):
             mistakes.append(_mistake(path, ("attributes", "checks", at, "expression"), text))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from datalake_assets.errors import ConfigurationError, NoObjects, OutOfSpace
 from datalake_assets.mapping.batch import ReadyFile, batches, make_ready
+from datalake_assets.mapping.bind import bind_columns
 from datalake_assets.mapping.header import check_header
 from datalake_assets.mapping.masks import salt_secrets
 from datalake_assets.mapping.raw_files import StagedFile
@@ -47,7 +48,7 @@ def map_files(
     the values of the secrets in `masks.salt_secrets(spec)` by name.
 
     Raises:
-        ConfigurationError: a salt is missing.
+        ConfigurationError: a salt is missing, or DuckDB refuses an expression.
         NoObjects: `files` is empty.
         EmptyObject: a file without content.
         OutOfSpace: memory or disk is not enough for the files.
@@ -64,6 +65,7 @@ def map_files(
         prepared = _prepare_all(files, spec, Path(work))
         notes = _check_headers(spec, prepared)
         with _connect(Path(work), memory_limit, threads) as connection:
+            _require_bound(spec)
             _keep_salts(connection, spec, salts or {})
             contract = SchemaContract(spec)
             writer = Writer(connection, spec, contract, out_dir)
@@ -130,6 +132,14 @@ def _connect(work: Path, memory_limit: str, threads: int | None) -> "duckdb.Duck
     if threads is not None:
         connection.execute(f"SET threads = {int(threads)}")
     return connection
+
+
+def _require_bound(spec: MappingSpec) -> None:
+    """Tell an expression that DuckDB refuses as the mistake of a declaration that it is."""
+    for place, text in bind_columns(spec):
+        raise ConfigurationError(
+            text, where=".".join(map(str, place)), todo="`datalake validate` names all of them, with their lines"
+        )
 
 
 def _keep_salts(connection: "duckdb.DuckDBPyConnection", spec: MappingSpec, salts: Mapping[str, str]) -> None:

@@ -51,6 +51,39 @@ def test_a_complete_pipeline_is_read(tmp_path: Path) -> None:
     assert found.spec.bad_rows.fail_above == 0.01
 
 
+@pytest.mark.parametrize(
+    ("column", "line", "expected"),
+    [
+        (
+            '{from: tags, to: tags, type: "array<varchar>"}',
+            15,
+            "columns[2].type: the warehouse takes no array<varchar>",
+        ),
+        ('{expression: "order_id + 1", to: next_id, type: bigint, on_conflict: "null"}', 15, "unknown key"),
+        ('{expression: "ordr_id + 1", to: next_id, type: bigint}', 15, "did you mean 'order_id'?"),
+    ],
+)
+def test_a_mistake_in_a_word_is_told_with_its_line(tmp_path: Path, column: str, line: int, expected: str) -> None:
+    more = f'type: "decimal(12,2)"}}\n    - {column}\n'
+    path = write(tmp_path, GOOD.replace('type: "decimal(12,2)"}\n', more, 1))
+    text = complaint(tmp_path)
+    assert f"{path}:{line}:" in text
+    assert expected in text
+
+
+def test_a_function_that_does_not_exist_is_told_before_any_run(tmp_path: Path) -> None:
+    more = 'type: "decimal(12,2)"}\n    - {expression: "frobnicate(order_id)", to: odd, type: int}\n'
+    write(tmp_path, GOOD.replace('type: "decimal(12,2)"}\n', more, 1))
+    with pytest.raises(ConfigurationError, match=r"columns\[2\]\.expression: DuckDB refuses it: .*frobnicate"):
+        bind_expressions(read_declarations(tmp_path))
+
+
+def test_a_child_cannot_have_the_name_of_another_table(tmp_path: Path) -> None:
+    child = "  children: [{table: orders_quarantine, from: x, columns: [{from: a, to: a, type: int}]}]\n  bad_rows"
+    write(tmp_path, GOOD.replace("  bad_rows", child, 1))
+    assert "'orders_quarantine' is its quarantine" in complaint(tmp_path)
+
+
 def test_a_source_may_have_several_patterns_with_a_date_in_any_place(tmp_path: Path) -> None:
     write(
         tmp_path, GOOD.replace('"orders/dt={partition}/*.csv"', '["orders/{%Y%m%d}_*.csv", "old/{%d}/{%m}/{%Y}.csv"]')

@@ -1,6 +1,6 @@
 """Golden data: what each word of a mapping makes of raw files, whatever engine runs it.
 
-Each file of `golden/` is one case: the words of a mapping, raw files as texts, and the rows that every table must hold.
+Each file of `golden_data/` is one case: the words of a mapping, raw files as texts, and the rows that every table must hold.
 Values are compared as `plain` writes them, so that engines may use their own types.
 """
 
@@ -15,7 +15,7 @@ import yaml
 
 from datalake_assets.mapping.spec import MappingSpec
 
-FOLDER = Path(__file__).parent / "golden"
+FOLDER = Path(__file__).parent / "golden_data"
 PLATFORM = ("_source_file", "_source_row", "_rescued_data")
 
 
