@@ -15,7 +15,6 @@ from datalake_assets.formats.encoding import is_decodable
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _STRUCTURE = re.compile(r'[{}\[\]"]')
-_STRING_END = re.compile(r'["\\\n]')
 _SCALAR_END = re.compile(r"[,\]}\s]")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _KINDS = {"[": "an array", '"': "a text", "t": "a boolean", "f": "a boolean", "n": "null"}
@@ -73,11 +72,21 @@ def is_too_deep(text: str) -> bool:
     return False
 
 
+def _in_string(text: str, position: int) -> int:
+    """Where the next quote, backslash or line end is; -1 if there is none. Far faster than a regular expression."""
+    quote = text.find('"', position)
+    end = quote if quote >= 0 else len(text)
+    for character in ("\\", "\n"):
+        if (found := text.find(character, position, end)) >= 0:
+            quote = end = found
+    return quote
+
+
 def _after_string(text: str, position: int) -> int:
-    while found := _STRING_END.search(text, position):
-        if found.group() != "\\":
-            return found.end()
-        position = found.end() + 1
+    while (found := _in_string(text, position)) >= 0:
+        if text[found] != "\\":
+            return found + 1
+        position = found + 2
     return len(text)
 
 
@@ -200,12 +209,16 @@ class JsonScanner:
                 if state == "escape":
                     position, state = position + 1, "string"
                     continue
-                found = (_STRUCTURE if state == "value" else _STRING_END).search(text, position)
-                if found is None:
+                if state == "value":
+                    match = _STRUCTURE.search(text, position)
+                    found = match.start() if match else -1
+                else:
+                    found = _in_string(text, position)
+                if found < 0:
                     position = len(text)
                     break
-                position = found.end()
-                character = found.group()
+                position = found + 1
+                character = text[found]
                 if state == "string":
                     if character == "\n":
                         # No text goes over a line end: this one is never closed. What follows is read again.

@@ -9,6 +9,9 @@ from typing import BinaryIO
 from datalake_assets.errors import UnreadableObject
 
 MAX_MEMBERS = 100_000
+# Each entry becomes an object of many times its size: all of the directory is read before the first member is.
+MAX_DIRECTORY_BYTES = 32 * 1024 * 1024
+_TAIL_BYTES = 66 * 1024  # the end record, with the longest comment, and its 64-bit variant
 _ENCRYPTED = 0x1
 _LITTER = ("__MACOSX/", ".DS_Store", "Thumbs.db")
 
@@ -40,8 +43,20 @@ def open_archive(file: Path | BinaryIO, uri: str) -> zipfile.ZipFile:
     """Open an archive by its directory, which stands at its end.
 
     Raises:
-        UnreadableObject: there is no directory: truncated, or no zip archive.
+        UnreadableObject: there is no directory (truncated, or no zip archive), or one too large to hold.
     """
+    if isinstance(file, Path):
+        with file.open("rb") as opened:
+            size = _directory_bytes(opened)
+    else:
+        size = _directory_bytes(file)
+    if size > MAX_DIRECTORY_BYTES:
+        raise UnreadableObject(
+            f"the zip archive has a directory of {size:,} bytes",
+            where=uri,
+            expected=f"at most {MAX_DIRECTORY_BYTES:,}",
+            todo="Land its files as objects of their own.",
+        )
     try:
         return zipfile.ZipFile(file)
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
@@ -64,6 +79,18 @@ def member_chunks(archive: zipfile.ZipFile, member: zipfile.ZipInfo, uri: str, *
         raise UnreadableObject(
             f"member {member.filename!r} of the zip archive is broken: {error}", where=uri, todo="Land it again."
         ) from error
+
+
+def _directory_bytes(file: BinaryIO) -> int:
+    """The size that an archive says its directory has, at its very end; 0 if it says nothing."""
+    size = file.seek(0, 2)
+    file.seek(max(size - _TAIL_BYTES, 0))
+    tail = file.read(_TAIL_BYTES)
+    file.seek(0)
+    for signature, offset, width in ((b"PK\x06\x06", 40, 8), (b"PK\x05\x06", 12, 4)):
+        if (found := tail.rfind(signature)) >= 0:
+            return int.from_bytes(tail[found + offset : found + offset + width], "little")
+    return 0
 
 
 def _is_litter(name: str) -> bool:

@@ -135,6 +135,14 @@ def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:
         list(byte_chunks(stored(tmp_path, bytes(data)), "zip", "x"))
 
 
+def test_an_archive_with_a_directory_too_large_to_hold_is_refused_unread(tmp_path: Path) -> None:
+    data = bytearray(zipped({"a": TEXT}))
+    end = data.rindex(b"PK\x05\x06")
+    data[end + 12 : end + 16] = (1 << 30).to_bytes(4, "little")
+    with pytest.raises(UnreadableObject, match="directory of 1,073,741,824 bytes"):
+        list(byte_chunks(stored(tmp_path, bytes(data)), "zip", "x"))
+
+
 def test_an_archive_without_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnreadableObject, match="no file"):
         list(byte_chunks(stored(tmp_path, zipped()), "zip", "x"))

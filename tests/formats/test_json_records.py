@@ -7,10 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from datalake_assets.errors import EmptyObject, UnreadableObject
 from datalake_assets.formats import bytes as raw_bytes
 from datalake_assets.formats.batches import MAX_DEPTH, MAX_RECORD_CHARACTERS
+from datalake_assets.formats.json_records import JsonFile
 from datalake_assets.formats.records import NESTED_COLUMNS, open_records
 from datalake_assets.formats.source_format import SourceFormat
 
@@ -176,3 +179,30 @@ def test_what_is_no_json_is_refused(tmp_path: Path) -> None:
         rows(stored(tmp_path, '{"items": []}'), records="data")
     with pytest.raises(UnreadableObject, match="is no array"):
         rows(stored(tmp_path, '{"items": []}'), layout="array")
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    objects=st.lists(st.dictionaries(st.text(), VALUES, max_size=4), min_size=1, max_size=6),
+    form=st.sampled_from(["lines", "array", "concatenated", "pretty"]),
+    size=st.integers(1, 40),
+    is_ascii=st.booleans(),
+)
+def test_whatever_is_written_is_read_piece_by_piece(
+    objects: list[dict[str, object]], form: str, size: int, is_ascii: bool
+) -> None:
+    wholes = [json.dumps(one, ensure_ascii=is_ascii, indent=2 if form == "pretty" else None) for one in objects]
+    text = "[" + " ,".join(wholes) + "]" if form in ("array", "pretty") else ("\n" * (form == "lines")).join(wholes)
+    pieces = [text[begin : begin + size] for begin in range(0, len(text), size)]
+    layout = "array" if form == "pretty" else form
+    source = SourceFormat(format="json", layout=layout)
+    found = list(JsonFile(iter(pieces), text, source, "x", first_line=1).records())
+    assert [one.reason for one in found] == [None] * len(objects)
+    assert [one.record for one in found] == wholes
