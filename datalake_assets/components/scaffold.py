@@ -4,6 +4,7 @@ Wherever the crawl was not certain, a comment says what it saw. Nothing is overw
 """
 
 import datetime as dt
+import math
 import re
 import shlex
 from collections.abc import Iterator, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 DEFAULT_OWNER = "team:data"
 FILE_NAME = "defs.yaml"
+PARTITIONS_VARY = 5  # times the share of bad records that a single partition may have, compared with the whole
 _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -104,7 +106,7 @@ def scaffold_text(
         *(line for entry in plan.entries for line in _entry(entry, indent=4)),
         *_children(plan.children, indent=2),
         *_offered_children(plan),
-        "  bad_rows: {fail_above: 1%}",
+        *_bad_rows(table),
         *_suggestions(plan, name, is_partitioned=bool(place.partition_lines)),
     ]
     text = "\n".join(lines) + "\n"
@@ -244,6 +246,22 @@ def _offered_children(plan: ColumnPlan) -> Iterator[str]:
         + flow([{"table": f"…_{first.to}", "from": first.words.get("from", ""), "key": ["…"], "columns": "…"}]),
         indent=2,
     )
+
+
+def _bad_rows(table: DiscoveredTable) -> Iterator[str]:
+    """The usual limit, unless the sample says that single partitions would be above it."""
+    misfits = (
+        conflict.count
+        for column in table.columns
+        for conflict in column.conflicts
+        if column.on_conflict in (None, "quarantine") and not column.type.is_nested and column.type.kind != "varchar"
+    )
+    bad, rows = table.broken_rows + sum(misfits), table.sampled_rows + table.broken_rows
+    limit = min(max(math.ceil(PARTITIONS_VARY * 100 * bad / rows), 1), 100) if rows else 1
+    if limit > 1:
+        said = f"{bad:,} of {rows:,} sampled records would be set aside; a single partition may have more of them"
+        yield from comment(said, indent=2)
+    yield f"  bad_rows: {{fail_above: {limit}%}}"
 
 
 def _suggestions(plan: ColumnPlan, name: str, *, is_partitioned: bool) -> Iterator[str]:

@@ -101,6 +101,7 @@ def describe(
         sampled_files=len(cluster.profiles),
         sampled_bytes=sum(profile.read_bytes for profile in cluster.profiles),
         sampled_rows=sum(profile.rows for profile in cluster.profiles),
+        broken_rows=sum(profile.broken for profile in cluster.profiles),
         notes=tuple(_notes(cluster, keys, columns_named=[column.raw_path for column in columns], files=files)),
         rows=sum(rows or 0 for rows in total_rows) if knows_rows and total_rows else None,
         partitions=_partitions(cluster, found, keys),

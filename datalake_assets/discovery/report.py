@@ -208,6 +208,7 @@ class DiscoveredTable:
         rows: as a database or a file's own footer tells them, else None.
         partitions: each with its location, in order; empty for a table without partition keys.
         key_columns: the primary key that a database declares.
+        broken_rows: sampled records that could not be read; `sampled_rows` are the others.
     """
 
     name: str
@@ -228,6 +229,7 @@ class DiscoveredTable:
     partitions: tuple[FoundPartition, ...] = ()
     key_columns: tuple[str, ...] = ()
     certainty: float = 1.0
+    broken_rows: int = 0
 
     def as_json(self) -> dict[str, Any]:
         first_and_last = (self.partitions[0], self.partitions[-1]) if self.partitions else ()
@@ -258,6 +260,7 @@ class DiscoveredTable:
                 "sampled_files": self.sampled_files,
                 "sampled_bytes": self.sampled_bytes,
                 "sampled_rows": self.sampled_rows,
+                "broken_rows": self.broken_rows or None,
                 "notes": list(self.notes),
             }
         )
@@ -294,6 +297,7 @@ class DiscoveredTable:
             rows=data.get("rows"),
             key_columns=tuple(data.get("key_columns", ())),
             certainty=data["certainty"],
+            broken_rows=data.get("broken_rows", 0),
         )
 
 

@@ -1,5 +1,6 @@
 """A discovered table becomes a folder whose defs.yaml is valid, complete, and says what was uncertain."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,27 @@ def test_structs_are_flattened_and_arrays_of_structs_become_children(tmp_path: P
     assert (child.table, child.from_, child.key) == ("orders_comments", "comments", ("post_id",))
     assert [(each.from_, each.to) for each in child.columns] == [("text", "text"), ("starCount", "star_count")]
     assert (child.children[0].from_, child.children[0].columns[0].from_) == ("likes", "by")
+
+
+def test_broken_records_of_the_sample_raise_the_limit_of_bad_rows(tmp_path: Path) -> None:
+    assert "  bad_rows: {fail_above: 1%}" in scaffold_text(table(column("id", "int")), "orders")
+    text, spec = written(tmp_path, table(column("id", "int"), broken_rows=5))
+    assert spec.bad_rows.fail_above == 0.03
+    assert "# 5 of 1,005 sampled records would be set aside" in text
+
+
+@pytest.mark.parametrize("pattern", ["orders/*.csv", "orders/dt={partition}/*.csv"])
+def test_what_is_suggested_in_comments_is_valid_too(tmp_path: Path, pattern: str) -> None:
+    found = table(column("order_id", "bigint"), column("city"), layout_pattern=pattern)
+    text = scaffold_text(found, "orders")
+    suggested = re.sub(r"^  # (checks|warehouse): ", r"  \1: ", text, flags=re.MULTILINE)
+    assert suggested.count("\n  checks: ") == suggested.count("\n  warehouse: ") == 1
+    path = tmp_path / "flights" / "orders" / "defs.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(suggested, encoding="utf-8")
+    (declaration,) = read_declarations(tmp_path)
+    assert declaration.spec.warehouse
+    assert declaration.spec.checks
 
 
 def test_without_a_key_an_array_of_structs_stays_one_and_children_are_offered(tmp_path: Path) -> None:
