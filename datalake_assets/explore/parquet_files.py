@@ -15,6 +15,7 @@ import pyarrow as pa
 from pyarrow import dataset, parquet
 
 from datalake_assets.catalog.versions import LakeObject
+from datalake_assets.errors import ManifestMismatch
 from datalake_assets.explore.ranges import (
     FOOTER_BYTES,
     WHOLE_BYTES,
@@ -120,6 +121,14 @@ class ParquetReader:
         yield from waiting
 
     def _open(self, source: ParquetObject) -> list[_RowGroup]:
+        try:
+            return self._chosen(source)
+        except pa.ArrowInvalid as error:
+            raise ManifestMismatch(
+                f"the published object is no Parquet file: {error}", where=f"s3://{self._bucket}/{source.item.key}"
+            ) from error
+
+    def _chosen(self, source: ParquetObject) -> list[_RowGroup]:
         """Fetch an object's footer, or all of a small object, and choose its row groups by their statistics."""
         item = source.item
         self._counter.add(files=1)

@@ -104,7 +104,7 @@ class PublishedLake:
         schema: TableSchema,
         partitions: Mapping[str, list[pa.Table]],
         *,
-        reasons: tuple[tuple[str, int], ...] = (),
+        row_group_size: int = 2,
     ) -> str:
         """Publish one version of each partition, one file for each table; return the version."""
         self._versions += 1
@@ -112,7 +112,9 @@ class PublishedLake:
         table = GlueTable(self.session, name)
         table.ensure(schema)
         files = {
-            partition: [self._file(each, f"{version}-{name}-{partition}-{n}") for n, each in enumerate(tables)]
+            partition: [
+                self._file(each, f"{version}-{name}-{partition}-{n}", row_group_size) for n, each in enumerate(tables)
+            ]
             for partition, tables in partitions.items()
         }
         s3 = self.session.client("s3")
@@ -125,7 +127,6 @@ class PublishedLake:
                 columns=schema.columns,
                 run_id="run-1",
                 created_at=datetime.now(UTC),
-                reasons=reasons,
             )
             for partition, each in uploaded.items()
         ]
@@ -134,9 +135,9 @@ class PublishedLake:
                 raise switch.error
         return version
 
-    def _file(self, table: pa.Table, name: str) -> LocalFile:
+    def _file(self, table: pa.Table, name: str, row_group_size: int) -> LocalFile:
         path = self._folder / f"{name}.parquet"
-        pq.write_table(table, path, row_group_size=2)
+        pq.write_table(table, path, row_group_size=row_group_size)
         return LocalFile(path, table.num_rows)
 
 
