@@ -70,7 +70,8 @@ def bind_expressions(declarations: Sequence[Declaration]) -> None:
     """Let DuckDB read the expressions of all columns and checks against the columns of their tables.
 
     Reading the YAML has checked their syntax and columns. This tells what takes a database: that a function exists,
-    that types fit, that the answer of a check is a boolean. A code location does without, for DuckDB takes a moment to import.
+    that types fit, that the answer of a check is a boolean. A code location does without, for DuckDB takes a moment to
+    import.
 
     Raises:
         ConfigurationError: one line `file:line:column: path: what is wrong` for every mistake of every file.

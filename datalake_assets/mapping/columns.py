@@ -17,8 +17,8 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, WrapValidator, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WrapValidator, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from datalake_assets import names
 from datalake_assets.column_types import TargetType
@@ -325,7 +325,29 @@ def _read(value: Any, handler: Any) -> Any:
     if "drop" in value and value["drop"] is not False:
         return DroppedColumn.model_validate(value)
     # `from_` by a program; anything else without an origin lacks its `from`.
-    return _CLASSES[origins[0] if origins else "from"].model_validate(value)
+    kind = _CLASSES[origins[0] if origins else "from"]
+    if kind is not Column:
+        _refuse_words_of_raw_columns(value, origins[0], kind)
+    return kind.model_validate(value)
+
+
+def _refuse_words_of_raw_columns(value: dict[Any, Any], origin: str, kind: type[Words]) -> None:
+    allowed = ", ".join(sorted(kind.model_fields))
+    details = [
+        InitErrorDetails(
+            type=PydanticCustomError(
+                "misfit",
+                "an entry with `{origin}` takes no {word}; allowed: {allowed}",
+                {"origin": origin, "word": repr(word), "allowed": allowed},
+            ),
+            loc=(word,),
+            input={},
+        )
+        for word in value
+        if word in Column.model_fields and word not in kind.model_fields
+    ]
+    if details:
+        raise ValidationError.from_exception_data(kind.__name__, details)
 
 
 AnyColumn = Annotated[MappedColumn | DroppedColumn, WrapValidator(_read)]

@@ -47,20 +47,16 @@ def test_a_complete_pipeline_is_read(tmp_path: Path) -> None:
     (found,) = read_declarations(tmp_path)
     assert found.spec.name == "orders"
     assert found.spec.trigger.arrivals.settle == 5.0
-    assert [column.to for column in found.spec.columns] == ["order_id", "price_eur"]
+    assert [column.to for column in found.spec.mapped] == ["order_id", "price_eur"]
     assert found.spec.bad_rows.fail_above == 0.01
 
 
 @pytest.mark.parametrize(
     ("column", "line", "expected"),
     [
-        (
-            '{from: tags, to: tags, type: "array<varchar>"}',
-            15,
-            "columns[2].type: the warehouse takes no array<varchar>",
-        ),
-        ('{expression: "order_id + 1", to: next_id, type: bigint, on_conflict: "null"}', 15, "unknown key"),
-        ('{expression: "ordr_id + 1", to: next_id, type: bigint}', 15, "did you mean 'order_id'?"),
+        ('{from: tags, to: tags, type: "array<varchar>"}', 14, "the warehouse takes no array<varchar>: map it as"),
+        ('{constant: 1, to: one, type: bigint, format: "%Y"}', 14, "an entry with `constant` takes no 'format'"),
+        ('{expression: "ordr_id + 1", to: next_id, type: bigint}', 14, "did you mean 'order_id'?"),
     ],
 )
 def test_a_mistake_in_a_word_is_told_with_its_line(tmp_path: Path, column: str, line: int, expected: str) -> None:

@@ -1,6 +1,6 @@
 """Golden data: what each word of a mapping makes of raw files, whatever engine runs it.
 
-Each file of `golden_data/` is one case: the words of a mapping, raw files as texts, and the rows that every table must hold.
+Each file of `golden_data/` is one case: the words of a mapping, raw files as texts, and the rows that each table holds.
 Values are compared as `plain` writes them, so that engines may use their own types.
 """
 
