@@ -83,13 +83,17 @@ def _dialect_certainty(best: Scored, candidates: list[Scored], single: Scored) -
     return round(min(0.99, (0.35 + 0.65 * best.consistency) * (0.6 + 0.4 * ahead) * mended * few), 3)
 
 
-def _finding(lines: list[str], best: Scored, certainty: float, *, is_complete: bool, encoding: str) -> CsvFinding:
+def _finding(
+    lines: list[str], best: Scored, certainty: float, *, is_complete: bool, encoding: str
+) -> CsvFinding | None:
     dialect = best.dialect
     width = best.width
     reader = RowReader(iter([LineBlock(1, lines)]), dialect, width=width)
     block = RowBlock()
     for part in reader.blocks():
         block.extend(part)
+    if not any(len(row) == width and any(row) for row in block.rows):
+        return None
     layout = find_layout(block, width, dialect)
     words = _words(dialect, layout, encoding)
     data = block.part(layout.first, len(block.rows))

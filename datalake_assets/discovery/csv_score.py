@@ -67,6 +67,8 @@ def best_dialects(lines: Sequence[str]) -> list[Scored]:
             if plain.strays and plain.dialect.quote:
                 # An escape explains most of the stray quotes, or it is none.
                 of_delimiter += (each for each in _with_escapes(lines, plain) if each.strays <= plain.strays / 2)
+            elif plain.dialect.quote and _are_escaped(lines, plain.dialect):
+                of_delimiter.insert(0, _score(lines, Dialect(delimiter, plain.dialect.quote, "\\")))
         found[delimiter] = max(of_delimiter, key=lambda scored: scored.score)
     return sorted(found.values(), key=lambda scored: -scored.score)
 
@@ -113,6 +115,14 @@ def _quotes(lines: Sequence[str], delimiter: str) -> list[str]:
 
 def _begins(line: str, quote: str, delimiter: str) -> bool:
     return quote in line and (line.startswith(quote) or delimiter + quote in line or f"{delimiter} {quote}" in line)
+
+
+def _are_escaped(lines: Sequence[str], dialect: Dialect) -> bool:
+    """Whether a backslash stands before each quote that neither begins nor ends a value."""
+    quote, delimiter = re.escape(dialect.quote), re.escape(dialect.delimiter[-1])
+    inner = re.compile(f"(?<=([^{quote}{delimiter}])){quote}(?=[^{quote}{re.escape(dialect.delimiter[0])}])")
+    before = [match.group(1) for line in lines if dialect.quote in line for match in inner.finditer(line)]
+    return bool(before) and set(before) == {"\\"}
 
 
 def _with_escapes(lines: Sequence[str], scored: Scored) -> Iterator[Scored]:

@@ -7,6 +7,7 @@ MAX_LINE_CHARACTERS = 16 * 1024 * 1024
 KEPT_CHARACTERS = 1_000  # of a line beyond that
 MAX_HELD_BLANK_LINES = 100_000
 BLOCK_CHARACTERS = 512 * 1024
+DECIDING_CHARACTERS = BLOCK_CHARACTERS  # without a line feed, after which lines end with a carriage return
 
 
 @dataclass(slots=True)
@@ -31,7 +32,7 @@ def line_blocks(chunks: Iterable[str], *, skip: int = 0, skip_footer: int = 0) -
     """The lines of a text, without its first `skip` and its last `skip_footer` ones.
 
     Blank lines at the very end are none of the footer, and are dropped with it. What ends a line is decided by the
-    first chunk; the other end of line stays within the lines.
+    first half million characters; the other end of line stays within the lines.
     """
     blocks = _skipped(_cut(_pieces(chunks)), skip)
     return _without_footer(blocks, skip_footer) if skip_footer else blocks
@@ -52,10 +53,10 @@ def _cut(chunks: Iterator[str]) -> Iterator[LineBlock]:
     is_skipping = False
     for chunk in chunks:
         if not end:
-            # A chunk may end between a carriage return and its line feed.
+            # A carriage return may be part of a quoted value, and a chunk end before the line feed that belongs to it.
             rest.append(chunk)
             held += len(chunk)
-            if "\n" not in chunk and "\r" not in chunk.rstrip("\r") and held <= MAX_LINE_CHARACTERS:
+            if "\n" not in chunk and held < DECIDING_CHARACTERS:
                 continue
             chunk, rest, held = "".join(rest), [], 0
             end = line_end_of(chunk)
@@ -79,12 +80,11 @@ def _cut(chunks: Iterator[str]) -> Iterator[LineBlock]:
         number += len(lines)
         rest, held = [chunk[last + 1 :]], len(chunk) - last - 1
     text = "".join(rest)
-    if text:
-        if is_skipping:
-            yield LineBlock(number, [rest[0]], frozenset((0,)))
-        else:
-            lines = text.split(end or line_end_of(text))
-            yield LineBlock(number, lines if lines[-1] else lines[:-1])
+    if text and is_skipping:
+        yield LineBlock(number, [rest[0]], frozenset((0,)))
+    elif text:
+        lines = text.split(end or line_end_of(text))
+        yield LineBlock(number, lines if lines[-1] else lines[:-1])
 
 
 def _skipped(blocks: Iterator[LineBlock], skip: int) -> Iterator[LineBlock]:
