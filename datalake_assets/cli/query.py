@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from datalake_assets.explore.result import Explanation, QueryResult
 
 TABLE_ROWS = 1_000
+OPTIONS: dict[str, frozenset[str]] = {
+    "duckdb": frozenset({"memory_limit"}),
+    "athena": frozenset({"workgroup", "results"}),
+    "redshift": frozenset(),
+}
 
 
 @click.command()
@@ -48,14 +53,11 @@ def query(
     Tables are database.table, account.table or, with --account, the table alone. DuckDB reads only the partitions and
     columns that the statement needs.
     """
-    options = {"memory_limit": memory} if engine == "duckdb" else {"workgroup": workgroup, "results": results}
-    strange = {"memory_limit": memory, "workgroup": workgroup, "results": results}.keys() - options.keys()
-    given = {"memory_limit": "--memory", "workgroup": "--workgroup", "results": "--results"}
-    values = {"memory_limit": memory, "workgroup": workgroup, "results": results}
-    if engine == "redshift":
-        strange, options = set(values), {}
-    if wrong := [given[name] for name in sorted(strange) if values[name] is not None]:
-        raise click.UsageError(f"{' and '.join(wrong)} is not an option of --engine {engine}")
+    given = {"memory_limit": memory, "workgroup": workgroup, "results": results}
+    options = {name: value for name, value in given.items() if value is not None}
+    if strange := options.keys() - OPTIONS[engine]:
+        words = ", ".join(sorted("--memory" if name == "memory_limit" else f"--{name}" for name in strange))
+        raise click.UsageError(f"{words} is no option of --engine {engine}")
     text = sys.stdin.read() if sql == "-" else sql
     with without_pandas():
         import pyarrow as pa
@@ -63,8 +65,7 @@ def query(
         pa.scalar(True)
     from datalake_assets.explore.query import query as run
 
-    chosen = {name: value for name, value in options.items() if value is not None}
-    with run(text, account=account, engine=engine, **chosen) as result:
+    with run(text, account=account, engine=engine, **options) as result:
         if explain:
             _explain(result, as_json=asked == "json")
             return

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, get_args
 
@@ -136,8 +137,10 @@ def _parquet(result: "QueryResult", file: "IO[bytes]") -> int:
     return rows
 
 
-def _plain(value: Any) -> str:
+def _plain(value: Any) -> Any:
     if isinstance(value, dt.datetime | dt.date | dt.time):
         return value.isoformat()
+    if isinstance(value, Decimal) and value.as_tuple().exponent == 0:
+        return int(value)  # what DuckDB makes of the sum of whole numbers
     # A decimal as a JSON number would become a binary fraction wherever it is read.
     return value.hex() if isinstance(value, bytes) else str(value)

@@ -11,7 +11,7 @@ from datalake_assets.accounts.sessions import AccountSession, session
 from datalake_assets.catalog.published import SIZE_PARAMETER, published_in
 from datalake_assets.catalog.schema import CatalogColumn
 from datalake_assets.catalog.storage import catalog_columns
-from datalake_assets.errors import ConfigurationError, InvalidQuery, Unsupported
+from datalake_assets.errors import InvalidQuery, PermanentError, Unsupported
 from datalake_assets.names import UNPARTITIONED
 
 LAKE = "lake"  # `flights.lake.weather`, as the asset key has it
@@ -195,7 +195,7 @@ class Lake:
         for account in self._accounts:
             try:
                 found += [f"{each.database}.{each.name}" for each in _tables(account)]
-            except ConfigurationError:
+            except PermanentError:
                 continue
         return found
 
