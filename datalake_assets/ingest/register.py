@@ -13,7 +13,7 @@ from datalake_assets.catalog.partitions import READ_BATCH, WRITE_BATCH, in_batch
 from datalake_assets.catalog.storage import as_input
 from datalake_assets.discovery.objects import account_of, split_s3
 from datalake_assets.discovery.report import CrawlReport, DiscoveredTable
-from datalake_assets.errors import ConfigurationError, PlatformError, Unavailable
+from datalake_assets.errors import ConfigurationError, PlatformError, Unavailable, Unsupported
 from datalake_assets.ingest.raw_tables import MARK, RawTable, raw_table
 from datalake_assets.names import MAX_IDENTIFIER_CHARACTERS, identifier
 
@@ -90,8 +90,9 @@ def _catalog_of(
     from datalake_assets.accounts.registry import registry
     from datalake_assets.accounts.sessions import session
 
-    bucket = split_s3(table.uri)[0] if table.uri.startswith("s3://") else ""
-    owner = account_of(bucket, account) if bucket or account else None
+    if not table.uri.startswith("s3://"):
+        raise Unsupported("it cannot be registered: its files are not in S3", where=table.name)
+    owner = account_of(split_s3(table.uri)[0], account)
     if owner is None:
         raise ConfigurationError(
             "no account of the registry has its bucket", where=table.name, todo="Name the account with --account"
