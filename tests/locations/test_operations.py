@@ -43,7 +43,7 @@ def test_each_job_has_a_description_a_limit_and_a_schedule_that_runs(operations:
         assert int(job.tags["dagster/max_runtime"]) > 0
         schedule = operations.resolve_schedule_def(f"{name}_schedule")
         assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
-        assert [node.name for node in job.nodes] == [f"{name}_flights"]
+        assert {node.name for node in job.nodes} == {f"{name}_{location}" for location in ("content", "flights")}
 
 
 def test_a_file_whose_notification_was_lost_is_found_in_a_day_that_changed_lately(
