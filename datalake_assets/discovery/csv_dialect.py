@@ -61,7 +61,7 @@ def find_csv(text: str, *, is_complete: bool, encoding: str = "utf-8") -> CsvFin
     dialect_certainty = _dialect_certainty(best, candidates, single)
     if dialect_certainty < MIN_CERTAINTY or best.width > MAX_COLUMNS:
         return None
-    return _finding(lines, best, dialect_certainty, is_complete=is_complete, encoding=encoding)
+    return _finding(lines, end, best, dialect_certainty, is_complete=is_complete, encoding=encoding)
 
 
 def _is_markup(lines: list[str]) -> bool:
@@ -84,7 +84,7 @@ def _dialect_certainty(best: Scored, candidates: list[Scored], single: Scored) -
 
 
 def _finding(
-    lines: list[str], best: Scored, certainty: float, *, is_complete: bool, encoding: str
+    lines: list[str], end: str, best: Scored, certainty: float, *, is_complete: bool, encoding: str
 ) -> CsvFinding | None:
     dialect = best.dialect
     width = best.width
@@ -119,7 +119,7 @@ def _finding(
     kept = cut.rows[: len(cut.rows) - footer]
     words |= _odd_rows(kept, width, header_width=len(told) or width)
     source = SourceFormat(**words)
-    table = table_of(iter(["\n".join(lines)]), source, uri="")
+    table = table_of(iter([end.join([*lines, ""])]), source, uri="")
     names = table.names if table else ()
     types = _typed_share(columns)
     if not types and layout.header == 0 and best.quality <= PROSE_QUALITY:
