@@ -87,12 +87,20 @@ def _rows(columns: tuple[DiscoveredColumn, ...], indent: str = "") -> Iterator[l
         raw = column.raw_path if column.raw_path != column.name else ""
         nulls = f"{column.nulls:,} of {column.count:,}" if column.count else ""
         notes = [
+            *_separators(column),
             *column.notes,
             *(f"{each.count:,} {each.type}: {', '.join(each.examples[:3])}" for each in column.conflicts),
         ]
         examples = ", ".join(column.examples[:3])[:60]
         yield [indent + column.name, told, f"{column.certainty:.2f}", nulls, raw, examples, "; ".join(notes)]
         yield from _rows(column.parts, indent + "· ")
+
+
+def _separators(column: DiscoveredColumn) -> Iterator[str]:
+    if column.decimal is not None:
+        yield f"decimal {column.decimal!r}"
+    if column.thousands is not None:
+        yield f"thousands {column.thousands!r}"
 
 
 def _show_changes(changes: tuple[Change, ...]) -> None:

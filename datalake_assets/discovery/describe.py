@@ -1,5 +1,6 @@
 """What the report says about one table: its name, place, pattern, partition keys and columns."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
@@ -32,14 +33,17 @@ class _Slot:
 
 def table_names(clusters: Sequence[Cluster]) -> list[str]:
     """A valid and unique name for each table: its last folder, or its files' name where several share a folder."""
-    shared: dict[object, int] = {}
+    same: Counter[object] = Counter((cluster.groups[0].base, cluster.template.folders) for cluster in clusters)
+    below: Counter[object] = Counter()
     for cluster in clusters:
-        key = (cluster.groups[0].base, cluster.template.root)
-        shared[key] = shared.get(key, 0) + 1
+        root = cluster.template.root
+        below.update((cluster.groups[0].base, root[:depth]) for depth in range(len(root) + 1))
     raw = []
     for cluster in clusters:
         root = cluster.template.root
-        is_shared = shared[cluster.groups[0].base, root] > 1
+        base, folders = cluster.groups[0].base, cluster.template.folders
+        # Files beside folders of other tables share their folder with them.
+        is_shared = same[base, folders] > 1 or (len(root) == len(folders) and below[base, root] > 1)
         is_single = not cluster.template.folders and sum(group.files for group in cluster.groups) == 1
         stem = _stem(cluster)
         if stem and (is_shared or is_single or not (root or _bucket(cluster))):

@@ -99,7 +99,7 @@ def test_a_table_of_dynamodb_is_sampled(orders: Any) -> None:
     assert {column.name: str(column.type) for column in table.columns} == {
         "order_id": "varchar",
         "at": "bigint",
-        "total": "decimal(9,1)",
+        "total": "decimal(9,2)",
         "lines": "array<struct<sku:varchar,count:int>>",
         "labels": "array<varchar>",
         "note": "varchar",
@@ -121,15 +121,13 @@ def database(sandbox: Sandbox) -> Iterator[str]:
     """The address of the platform's database, with a schema of tables to crawl."""
     url = os.environ["DATALAKE_DATABASE_URL"].replace("postgresql+psycopg2://", "postgresql://")
     with psycopg2.connect(url) as connection, connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            CREATE SCHEMA {SCHEMA};
+        cursor.execute(f"CREATE SCHEMA {SCHEMA}")
+        cursor.execute(f"""
             CREATE TABLE {SCHEMA}.customers (
                 id bigint PRIMARY KEY, name varchar(40) NOT NULL, "Born" date, balance numeric(12,2), wild numeric,
-                tags text[], extra jsonb, seen timestamptz, code char(3), mood {SCHEMA}_nothing
-            );
-        """.replace(f"{SCHEMA}_nothing", "uuid")
-        )
+                tags text[], extra jsonb, seen timestamptz, code char(3), mood uuid
+            )
+        """)
         cursor.execute(f"INSERT INTO {SCHEMA}.customers (id, name) SELECT n, 'x' FROM generate_series(1, 50) n")
         cursor.execute(f"CREATE VIEW {SCHEMA}.names AS SELECT name FROM {SCHEMA}.customers")
         cursor.execute(f"ANALYZE {SCHEMA}.customers")
