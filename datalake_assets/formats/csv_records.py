@@ -28,6 +28,7 @@ TOO_FEW = "has too few fields"
 TOO_MANY = "has too many fields"
 UNDECODABLE = "is not text of the declared encoding"
 MAX_COLUMNS = 20_000
+PROBED_CHARACTERS = 64 * 1024
 TRAILING_SHARE = 0.9  # of rows that end with a delimiter, from which on it begins no column
 
 
@@ -78,8 +79,7 @@ def table_of(chunks: Iterable[str], source: SourceFormat, *, uri: str) -> Table 
     """The table in a text; None if it holds nothing but blank lines."""
     dialect = Dialect.of(source)
     blocks = line_blocks(chunks, skip=source.skip_rows, skip_footer=source.skip_footer)
-    blocks = _without_blank_beginning(blocks)
-    first = next(blocks, None)
+    first = _beginning(blocks, PROBED_LINES + source.header)
     if first is None:
         return None
     probed = list(islice((line for line in first.lines if not is_blank(line)), PROBED_LINES + source.header))
@@ -122,12 +122,20 @@ def joined_names(header: list[list[str]]) -> tuple[str, ...]:
     return tuple(" ".join(part for part in column if part) for column in columns)
 
 
-def _without_blank_beginning(blocks: Iterator[LineBlock]) -> Iterator[LineBlock]:
+def _beginning(blocks: Iterator[LineBlock], count: int) -> LineBlock | None:
+    """The first lines: `count` that are not blank, or all there are. None if all are blank."""
+    found: LineBlock | None = None
     for block in blocks:
-        if any(not is_blank(line) for line in block.lines):
-            yield block
-            yield from blocks
-            return
+        if found is None:
+            if all(map(is_blank, block.lines)):
+                continue
+            found = LineBlock(block.first, list(block.lines), block.cut)
+        else:
+            found.cut |= {index + len(found.lines) for index in block.cut}
+            found.lines += block.lines
+        if sum(not is_blank(line) for line in found.lines) >= count or sum(map(len, found.lines)) > PROBED_CHARACTERS:
+            break
+    return found
 
 
 def _header(rows: Iterator[RowBlock], count: int) -> tuple[list[list[str]], RowBlock]:

@@ -53,7 +53,7 @@ def dialects(draw: st.DrawFn) -> dict[str, object]:
 
 
 @given(table=tables(), dialect=dialects())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_table_written_with_any_dialect_is_found_again(
     table: tuple[list[str], list[list[str]]], dialect: dict[str, object]
 ) -> None:
@@ -82,7 +82,7 @@ ODD_CELLS = st.text(alphabet=st.sampled_from("ab\"',;\\ \n\r"), max_size=6)
     end=st.sampled_from(["\n", "\r\n"]),
     seed=st.integers(0, 1_000),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_whatever_keeps_the_rules_is_read_by_the_rules(
     rows: list[list[str]], delimiter: str, quote: str, end: str, seed: int
 ) -> None:
@@ -98,7 +98,7 @@ def test_whatever_keeps_the_rules_is_read_by_the_rules(
 
 
 @given(text=st.text(alphabet=st.sampled_from("ab1,;|\"'\\ \n\r\t"), max_size=300), is_complete=st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_any_text_is_found_or_not_without_an_error(text: str, is_complete: bool) -> None:
     finding = find_csv(text, is_complete=is_complete)
     if finding is None:
