@@ -24,7 +24,7 @@ from datalake_assets.mapping.sql import (
 )
 from datalake_assets.mapping.sql_columns import Source, compile_columns, failure, null_if, nulled_names, value_names
 from datalake_assets.mapping.sql_nested import pointer, scalar
-from datalake_assets.mapping.sql_text import literal
+from datalake_assets.mapping.sql_text import literal, literals
 
 _PLACE = "file_index, uri, source_row"
 
@@ -126,11 +126,12 @@ def _rows(
     # Nothing is left over of an element that is mapped as a whole.
     left = "NULL::VARCHAR"
     if None not in wanted.values():
-        left = f"CASE WHEN json_type(element) = 'OBJECT' THEN {surplus('element', named)} END"
-    found = f"(SELECT *, {texts('element', paths)} AS found, {scalar('element')} AS whole_text FROM {source})"
+        left = f"CASE WHEN {_may_have_surplus(named)} THEN {surplus('element', named)} END"
+    found = f"(SELECT *, {texts('element', paths)} AS found FROM {source})"
     nulls = spec.source.null_values
     taken = [f"{null_if(f'found[{number}]', nulls)} AS e{number - 1}" for number in range(1, len(paths) + 1)]
-    taken.append(f"{null_if('whole_text', nulls)} AS value_text")
+    if None in wanted.values():
+        taken.append(f"{null_if(scalar('element'), nulls)} AS value_text")
     taken.append(f"{left} AS left_over")
     taken.append(f"{place} AS element_place")
     taken.append(f"{null_if('name', nulls) if level is not None else 'NULL::VARCHAR'} AS key_value")
@@ -146,7 +147,7 @@ def _rows(
     projection = compile_columns(columns, Source(text, key_text(uris), salt_variable(spec), label, check_nul=True))
     if inner:
         wrong = "json_type(element) NOT IN ('OBJECT', 'NULL')"
-        projection.failures.append((wrong, failure(place, NO_OBJECT, REDACTED_TEXT if hidden else "whole_text")))
+        projection.failures.append((wrong, failure(place, NO_OBJECT, REDACTED_TEXT if hidden else scalar("element"))))
     if spec.on_schema_change == "discard_row":
         projection.failures.append(("left_over IS NOT NULL", failure("element_place", NOT_NAMED, "left_over")))
     values = [*value_names(columns), *(name for _, name in nulled_names(columns))]
@@ -162,6 +163,15 @@ def _rows(
 SELECT {", ".join([*keep, *values])}, {_PLACE}, left_over, element_place,
        CASE WHEN bad THEN {projection.listed()} END AS failures
 FROM (SELECT *, {projection.is_bad()} AS bad FROM {projection.over(texts_of)})"""
+
+
+def _may_have_surplus(named: Sequence[str]) -> str:
+    """Whether it is worth to look for members of an element that no path names."""
+    parts = [path_parts(path) for path in named]
+    is_object = "json_type(element) = 'OBJECT'"
+    if any(len(each) > 1 for each in parts):
+        return is_object
+    return f"{is_object} AND NOT list_has_all([{literals([name for (name,) in parts])}]::VARCHAR[], json_keys(element))"
 
 
 def _wanted(columns: Sequence[MappedColumn | DroppedColumn]) -> list[str]:
