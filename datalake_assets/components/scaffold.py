@@ -23,7 +23,7 @@ from datalake_assets.components.scaffold_columns import (
     plan_columns,
 )
 from datalake_assets.components.yaml_text import LINE_CHARACTERS, comment, flow
-from datalake_assets.discovery.report import DiscoveredTable
+from datalake_assets.discovery.report import DiscoveredColumn, DiscoveredTable
 from datalake_assets.errors import ConfigurationError, PlatformError, Unsupported
 from datalake_assets.formats.source_format import SourceFormat
 
@@ -250,18 +250,20 @@ def _offered_children(plan: ColumnPlan) -> Iterator[str]:
 
 def _bad_rows(table: DiscoveredTable) -> Iterator[str]:
     """The usual limit, unless the sample says that single partitions would be above it."""
-    misfits = (
-        conflict.count
-        for column in table.columns
-        for conflict in column.conflicts
-        if column.on_conflict in (None, "quarantine") and not column.type.is_nested and column.type.kind != "varchar"
-    )
-    bad, rows = table.broken_rows + sum(misfits), table.sampled_rows + table.broken_rows
+    misfits = sum(_misfits(column) for column in table.columns)
+    bad, rows = table.broken_rows + misfits, table.sampled_rows + table.broken_rows
     limit = min(max(math.ceil(PARTITIONS_VARY * 100 * bad / rows), 1), 100) if rows else 1
     if limit > 1:
         said = f"{bad:,} of {rows:,} sampled records would be set aside; a single partition may have more of them"
         yield from comment(said, indent=2)
     yield f"  bad_rows: {{fail_above: {limit}%}}"
+
+
+def _misfits(column: DiscoveredColumn) -> int:
+    """How many sampled values put their record aside, those within nested ones too."""
+    is_cast = column.type.kind != "varchar" and column.on_conflict in (None, "quarantine")
+    own = sum(conflict.count for conflict in column.conflicts) if is_cast else 0
+    return own + sum(_misfits(part) for part in column.parts)
 
 
 def _suggestions(plan: ColumnPlan, name: str, *, is_partitioned: bool) -> Iterator[str]:
