@@ -38,7 +38,11 @@ NAMED_COLUMNS = 12  # of those for which a terminal is too narrow
     help="csv: one header line, then the rows, as in RFC 4180. json: an object a line.",
 )
 @click.option("--typed", is_flag=True, help="Values as their column's type says, not in their original spelling.")
-@click.option("--classifier", metavar="TEXT", help="One to try first: a grok pattern, or YAML as in --classifiers.")
+@click.option(
+    "--classifier",
+    metavar="TEXT",
+    help="To try first: a grok pattern, regex:…, json:$.path, xml:tag, csv:delimiter=;, a known log.",
+)
 @click.option("--classifiers", metavar="FILE", type=click.Path(path_type=Path), help="YAML file of own classifiers.")
 @click.option("--account", metavar="NAME", help="Whose role reads a bucket that the registry does not know.")
 def preview(
