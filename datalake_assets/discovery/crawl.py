@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 DEFAULT_SAMPLE_FILES = 4
 MAX_SAMPLES = 256  # of one crawl; with more groups each gets fewer
+MAX_READ_BYTES = 32 * 1024 * 1024  # of one crawl: with more than a few samples each gets less
+MIN_SAMPLE_BYTES = 64 * 1024
 MORE_ATTEMPTS = 3  # rounds of other samples for groups of which none could be read
 READ_THREADS = 16
 
@@ -251,6 +253,8 @@ def _read_groups(
 ) -> tuple[list[tuple[Group, list[FileProfile]]], int, int]:
     """Read samples of every group in parallel; return them with the number of objects and bytes that were read."""
     each = max(1, min(options.sample_files, MAX_SAMPLES // max(len(groups), 1)))
+    share = max(MAX_READ_BYTES // max(each * len(groups), 1), MIN_SAMPLE_BYTES)
+    sample_bytes = min(options.sample_bytes, share)
     sampled: dict[int, list[FileProfile]] = {n: list(group.known[: 2 * each]) for n, group in enumerate(groups)}
     tried: dict[int, set[str]] = {n: {profile.uri for profile in found} for n, found in sampled.items()}
     read, read_bytes = 0, 0
@@ -266,7 +270,7 @@ def _read_groups(
                     custom=options.custom,
                     s3=s3,
                     account=options.account,
-                    sample_bytes=options.sample_bytes,
+                    sample_bytes=sample_bytes,
                 )
             except PlatformError as error:
                 return number, found, error
