@@ -157,7 +157,11 @@ def compile_staging(
         projection.add(0, step, name)
         projection.failures.append((wrong, told))
         values.append(name)
-    projection.add(0, _rescued(spec, header, surplus), "rescued")
+    if projection.surplus:
+        further = ", ".join([*([] if surplus is None else [surplus]), *projection.surplus])
+        projection.add_last(_rescued(spec, header, f"nullif(concat_ws(',', {further}), '')"), "rescued")
+    else:
+        projection.add(0, _rescued(spec, header, surplus), "rescued")
     if spec.on_schema_change == "discard_row":
         not_named = failure(literal(names.RESCUED_COLUMN), NOT_NAMED, "rescued")
         projection.failures.append(("rescued IS NOT NULL", not_named))

@@ -6,6 +6,7 @@ Column `i` of those that are mapped becomes `t<i>`; what else it needs is called
 never become identifiers. All steps are plain projections, so the rows keep their order.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -21,7 +22,7 @@ from datalake_assets.mapping.columns import (
     NestColumn,
     mapped,
 )
-from datalake_assets.mapping.sql_nested import first_failure, nested_value, parsed
+from datalake_assets.mapping.sql_nested import first_failure, has_structs, has_surplus, nested_value, parsed
 from datalake_assets.mapping.sql_text import literal
 from datalake_assets.mapping.sql_values import Reading, accepted, cast, reason
 
@@ -44,12 +45,14 @@ class Projection:
     Attributes:
         steps: lists of `expression AS name`.
         failures: pairs of a condition and the SQL of its `STRUCT("column", reason, "value")`.
+        surplus: SQL of members for `_rescued_data`: nested values of which the type does not name all; NULL if it does.
         nulled: pairs of a target column and the name of the boolean that says whether a conflict took null there.
     """
 
     steps: list[list[str]] = field(default_factory=list)
     failures: list[tuple[str, str]] = field(default_factory=list)
     nulled: list[tuple[str, str]] = field(default_factory=list)
+    surplus: list[str] = field(default_factory=list)
 
     def over(self, source: str) -> str:
         """A table expression with all columns of the source and of the steps."""
@@ -65,6 +68,10 @@ class Projection:
         """The failures of a row as a list; empty for a good one."""
         each = ", ".join(f"CASE WHEN {condition} THEN {failure} END" for condition, failure in self.failures)
         return f"list_filter([{each}], lambda failure: failure IS NOT NULL)"
+
+    def add_last(self, expression: str, name: str) -> str:
+        """Compute a named value of all that is there."""
+        return self.add(len(self.steps), expression, name)
 
     def add(self, step: int, expression: str, name: str) -> str:
         """Compute a named value in a step; return its name."""
@@ -185,7 +192,7 @@ class _Compiler:
         if column.required:
             self._fail(f"{text} IS NULL", self._null(column.to))
         shown = literal(REDACTED) if column.mask else text
-        value = self._value(Reading.of(column), text, target=column.to, shown=shown)
+        value = self._value(Reading.of(column), text, target=column.to, shown=shown, path=column.from_)
         if column.on_conflict == "split":
             split = self._add(_USE, f"CASE WHEN {value.conflict} THEN {text} END", f"s{self._number}")
             told = failure(self._source.label(column.to), TOO_LONG, split)
@@ -227,7 +234,8 @@ class _Compiler:
         for at, (name, part) in enumerate(column.type.parts):
             text = self._source.text(column.nest[name])
             target = f"{column.to}.{name}"
-            value = self._value(Reading(part), text, target=target, suffix=f"{self._number}_{at}")
+            suffix = f"{self._number}_{at}"
+            value = self._value(Reading(part), text, target=target, suffix=suffix, path=column.nest[name])
             self._fail(value.conflict, value.told)
             texts.append(text)
             members.append(f'"{name}" := {value.name}')
@@ -237,7 +245,14 @@ class _Compiler:
             self._fail(f"NOT ({some})", self._null(column.to))
 
     def _value(
-        self, reading: Reading, text: str, *, target: str, shown: str | None = None, suffix: str | None = None
+        self,
+        reading: Reading,
+        text: str,
+        *,
+        target: str,
+        shown: str | None = None,
+        suffix: str | None = None,
+        path: str | None = None,
     ) -> _Value:
         suffix = str(self._number) if suffix is None else suffix
         label, type = self._source.label(target), reading.type
@@ -246,14 +261,19 @@ class _Compiler:
             value = self._add(_CAST, cast(reading, text), f"v{suffix}")
             value = self._add(_ACCEPT, accepted(type, value), f"t{suffix}")
             return _Value(value, f"{text} IS NOT NULL AND {value} IS NULL", told)
-        json = self._add(_CAST, parsed(text), f"j{suffix}")
-        bad = self._add(_ACCEPT, first_failure(type, json, label), f"f{suffix}")
-        value = self._add(_ACCEPT, nested_value(type, json), f"v{suffix}")
+        parsed_json = self._add(_CAST, parsed(text), f"j{suffix}")
+        bad = self._add(_ACCEPT, first_failure(type, parsed_json, label), f"f{suffix}")
+        value = self._add(_ACCEPT, nested_value(type, parsed_json), f"v{suffix}")
         value = self._add(_USE, f"CASE WHEN {bad} IS NULL THEN {value} END", f"t{suffix}")
+        if path is not None and has_structs(type):
+            key = literal(json.dumps(path, ensure_ascii=False) + ":")
+            self._projection.surplus.append(
+                f"CASE WHEN {bad} IS NULL AND {has_surplus(type, parsed_json)} THEN {key} || {text} END"
+            )
         inner = f'struct_pack("column" := {bad}.path, reason := {bad}.reason, "value" := {bad}."value")'
         return _Value(
             value,
-            f"{text} IS NOT NULL AND ({json} IS NULL OR {bad} IS NOT NULL)",
+            f"{text} IS NOT NULL AND ({parsed_json} IS NULL OR {bad} IS NOT NULL)",
             f"CASE WHEN {bad} IS NULL THEN {told} ELSE {inner} END",
         )
 

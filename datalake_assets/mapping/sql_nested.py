@@ -32,6 +32,36 @@ def first_failure(type: TargetType, json: str, path: str) -> str:
     return _failure(type, json, path, count())
 
 
+def has_structs(type: TargetType) -> bool:
+    """Whether a value of the type may have members that the type does not name."""
+    return type.kind == "struct" or any(has_structs(part) for _, part in type.parts)
+
+
+def has_surplus(type: TargetType, json: str) -> str:
+    """Whether any object within the value has a member, other than null, that its struct does not name."""
+    return f"coalesce({_surplus(type, json, count())}, false)"
+
+
+def _surplus(type: TargetType, json: str, numbers: "count[int]") -> str:
+    number = next(numbers)
+    if type.kind == "array":
+        inner = _surplus(type.parts[0][1], f"e{number}", numbers)
+        return f"len(list_filter(json_extract({json}, '$[*]'), lambda e{number}: {inner})) > 0"
+    if type.kind == "map":
+        inner = _surplus(type.parts[1][1], f"e{number}", numbers)
+        values = f"list_transform(json_keys({json}), lambda k{number}: json_extract({json}, {pointer(f'k{number}')}))"
+        return f"len(list_filter({values}, lambda e{number}: {inner})) > 0"
+    known = " AND ".join(f"k{number} <> {literal(name)}" for name, _ in type.parts)
+    is_there = f"json_type({json}, {pointer(f'k{number}')}) <> 'NULL'"
+    found = [f"len(list_filter(json_keys({json}), lambda k{number}: {known} AND {is_there})) > 0"]
+    for name, part in type.parts:
+        if has_structs(part):
+            inner_name = f"j{next(numbers)}"
+            inner = _surplus(part, inner_name, numbers)
+            found.append(f"list_transform([{_member(json, name)}], lambda {inner_name}: {inner})[1]")
+    return f"({' OR '.join(found)})"
+
+
 def pointer(name: str) -> str:
     """SQL of the JSON pointer to a member whose name is the SQL expression `name`."""
     return f"'/' || replace(replace({name}, '~', '~0'), '/', '~1')"

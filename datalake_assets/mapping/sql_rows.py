@@ -132,7 +132,7 @@ def _rows(
     taken = [f"{null_if(f'found[{number}]', nulls)} AS e{number - 1}" for number in range(1, len(paths) + 1)]
     if None in wanted.values():
         taken.append(f"{null_if(scalar('element'), nulls)} AS value_text")
-    taken.append(f"{left} AS left_over")
+    taken.append(f"{left} AS unnamed")
     taken.append(f"{place} AS element_place")
     taken.append(f"{null_if('name', nulls) if level is not None else 'NULL::VARCHAR'} AS key_value")
     texts_of = f"(SELECT *, {', '.join(taken)} FROM {found})"
@@ -148,6 +148,7 @@ def _rows(
     if inner:
         wrong = "json_type(element) NOT IN ('OBJECT', 'NULL')"
         projection.failures.append((wrong, failure(place, NO_OBJECT, REDACTED_TEXT if hidden else scalar("element"))))
+    projection.add_last(f"nullif(concat_ws(',', {', '.join(['unnamed', *projection.surplus])}), '')", "left_over")
     if spec.on_schema_change == "discard_row":
         projection.failures.append(("left_over IS NOT NULL", failure("element_place", NOT_NAMED, "left_over")))
     values = [*value_names(columns), *(name for _, name in nulled_names(columns))]
