@@ -40,7 +40,7 @@ def without_end(sql: str) -> str:
         if token.lastgroup == "end":
             ended_at = token.start() if ended_at is None else ended_at
         elif token.lastgroup != "comment" and ended_at is not None:
-            raise InvalidQuery(f"there is more than one statement\n\n{marked(sql, token.start())}", expected="one")
+            raise InvalidQuery(f"there is more than one statement, expected one\n\n{marked(sql, token.start())}")
     return sql if ended_at is None else sql[:ended_at]
 
 

@@ -1,7 +1,6 @@
 """Tables that are published as pipelines publish them, on a moto server of this process."""
 
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -22,7 +21,7 @@ from datalake_assets.catalog.publish import publish_partitions
 from datalake_assets.catalog.schema import CatalogColumn, TableSchema
 from datalake_assets.catalog.upload import LocalFile, upload_versions
 from datalake_assets.catalog.versions import new_version_id
-from tests.conftest import enter_environment, forget_accounts
+from tests.conftest import enter_environment
 
 FIRST_DAY, DAYS, ROWS_PER_DAY = date(2013, 1, 20), 40, 5
 DAY_KEY = CatalogColumn("dt", "date", "day of the measurements")
@@ -148,7 +147,6 @@ def published_lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Publish
     server = ThreadedMotoServer(port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    before = dict(os.environ)
     enter_environment(
         "published_lake",
         {
@@ -181,9 +179,6 @@ def published_lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Publish
     lake.publish("codes", CODES, codes)
     yield lake
     server.stop()
-    os.environ.clear()
-    os.environ.update(before)
-    forget_accounts()
 
 
 def weather_files(day: date) -> list[pa.Table]:
