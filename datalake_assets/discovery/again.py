@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from datalake_assets.discovery.changes import Deleted, Policy, apply, compare
-from datalake_assets.discovery.crawl import Crawled, CrawlOptions, Progress, crawl_objects
+from datalake_assets.discovery.crawl import Crawled, crawl_objects
+from datalake_assets.discovery.crawl_options import CrawlOptions, Progress
 from datalake_assets.discovery.report import Change, CrawlReport, DiscoveredTable
 from datalake_assets.discovery.state import CrawlState, Seen, StateStore, classifiers_hash
 from datalake_assets.discovery.target_names import unique_names

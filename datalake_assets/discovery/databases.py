@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
-from datalake_assets.discovery.crawl import CrawlOptions
+from datalake_assets.discovery.crawl_options import CrawlOptions
 from datalake_assets.discovery.postgres_types import target_type
 from datalake_assets.discovery.report import CrawlReport, DiscoveredColumn, DiscoveredTable, Skipped
 from datalake_assets.discovery.target_names import RESERVED, unique_names

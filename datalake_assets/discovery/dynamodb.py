@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 from datalake_assets.discovery.columns import columns_of
-from datalake_assets.discovery.crawl import CrawlOptions
+from datalake_assets.discovery.crawl_options import CrawlOptions
 from datalake_assets.discovery.node import MAX_COLUMNS, Node, Number
 from datalake_assets.discovery.report import CrawlReport, DiscoveredTable, Skipped
 from datalake_assets.discovery.target_names import unique_names

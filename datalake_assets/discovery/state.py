@@ -15,7 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datalake_assets.discovery.crawl import CrawlOptions, Known
+from datalake_assets.discovery.crawl_options import CrawlOptions
+from datalake_assets.discovery.listing import Known
 from datalake_assets.discovery.objects import FoundObject, account_of, is_s3, s3_client, split_s3
 from datalake_assets.discovery.reading import FileProfile
 from datalake_assets.discovery.report import DiscoveredTable, FoundPartition
