@@ -10,6 +10,7 @@ from datalake_assets.discovery.report import Change, CrawlReport, DiscoveredColu
 
 MAX_CHANGES = 50
 MAX_SKIPPED = 20
+MAX_CELL = 60  # characters
 _INDENT = "  "
 
 
@@ -84,16 +85,20 @@ def _rows(columns: tuple[DiscoveredColumn, ...], indent: str = "") -> Iterator[l
     for column in columns:
         kind = column.type.kind if column.parts else str(column.type)
         told = f"{kind} {column.format}" if column.format else kind
-        raw = column.raw_path if column.raw_path != column.name else ""
+        raw = _cut(column.raw_path) if column.raw_path != column.name else ""
         nulls = f"{column.nulls:,} of {column.count:,}" if column.count else ""
         notes = [
             *_separators(column),
             *column.notes,
             *(f"{each.count:,} {each.type}: {', '.join(each.examples[:3])}" for each in column.conflicts),
         ]
-        examples = ", ".join(column.examples[:3])[:60]
+        examples = _cut(", ".join(column.examples[:3]))
         yield [indent + column.name, told, f"{column.certainty:.2f}", nulls, raw, examples, "; ".join(notes)]
         yield from _rows(column.parts, indent + "· ")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_CELL else text[: MAX_CELL - 1] + "…"
 
 
 def _separators(column: DiscoveredColumn) -> Iterator[str]:
