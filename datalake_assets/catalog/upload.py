@@ -8,7 +8,7 @@ import hashlib
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +38,79 @@ class LocalFile:
     row_count: int
 
 
+class Uploads:
+    """Uploads of one version id, each begun as soon as its files are there.
+
+        with Uploads(s3, version_id) as uploads:
+            uploads.add(bucket, table, partition, files)    # returns at once
+            versions = uploads.versions(table, [partition])  # waits
+
+    Nothing is visible to readers before `publish`, so it does not matter what is made of an upload later. The files
+    stay where they are. Leaving the block waits for what is in flight and drops what has not begun.
+
+    Args:
+        threads: files in flight; memory is a few megabytes for each.
+    """
+
+    def __init__(
+        self, s3: "S3Client", version_id: str, *, threads: int = 8, multipart_bytes: int = MULTIPART_BYTES
+    ) -> None:
+        self._s3 = s3
+        self._version_id = version_id
+        self._multipart_bytes = multipart_bytes
+        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="upload")
+        self._pending: dict[tuple[str, str], list[Future[LakeObject]]] = {}
+
+    def __enter__(self) -> "Uploads":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # The first failure ends the rest: what was not started yet is not worth its bandwidth.
+        self._pool.shutdown(cancel_futures=True)
+
+    def has(self, table: str, partition: str) -> bool:
+        """Whether the uploads of a partition have begun."""
+        return (table, partition) in self._pending
+
+    def add(self, bucket: str, table: str, partition: str, files: Sequence[LocalFile]) -> None:
+        """Begin to upload the files of a partition under its version's prefix; their names are unique in it."""
+        prefix = version_prefix(table, partition, self._version_id)
+        if len({file.path.name for file in files}) != len(files):
+            raise ValueError(f"two files of one partition of {table} have the same name")
+        if self.has(table, partition):
+            raise ValueError(f"partition {partition!r} of {table} is uploaded twice")
+        self._pending[table, partition] = [
+            self._pool.submit(_upload, self._s3, bucket, f"{prefix}{file.path.name}", file, self._multipart_bytes)
+            for file in files
+        ]
+
+    def versions(self, table: str, partitions: Sequence[str]) -> dict[str, Version]:
+        """Wait for the uploads of these partitions; return their versions.
+
+        Raises:
+            ManifestMismatch: S3 stored other bytes than the file has.
+            Unavailable, Throttled, AccessDenied: S3 did not take an object; what was uploaded is never published.
+        """
+        found = {
+            partition: Version(
+                table,
+                partition,
+                self._version_id,
+                tuple(future.result() for future in self._pending.pop((table, partition))),
+            )
+            for partition in partitions
+        }
+        log.info(
+            "uploaded %d objects, %d bytes, for %d partitions of %s",
+            sum(len(version.objects) for version in found.values()),
+            sum(version.size for version in found.values()),
+            len(found),
+            table,
+        )
+        failpoint("upload.done")
+        return found
+
+
 def upload_versions(
     s3: "S3Client",
     bucket: str,
@@ -48,42 +121,15 @@ def upload_versions(
     threads: int = 8,
     multipart_bytes: int = MULTIPART_BYTES,
 ) -> dict[str, Version]:
-    """Upload the files of each partition under its version's prefix; return the versions by partition.
-
-    Nothing is visible to readers before `publish`. The files stay where they are.
+    """Upload the files of each partition, as `Uploads` does; return the versions by partition.
 
     Args:
         files: partition key → files; their names are unique within a partition.
-        threads: files in flight; memory is a few megabytes for each.
-
-    Raises:
-        ManifestMismatch: S3 stored other bytes than the file has.
-        Unavailable, Throttled, AccessDenied: S3 did not take an object; what was uploaded is never published.
     """
-    work = [
-        (partition, f"{version_prefix(table, partition, version_id)}{file.path.name}", file)
-        for partition, partition_files in files.items()
-        for file in partition_files
-    ]
-    if len({key for _, key, _ in work}) != len(work):
-        raise ValueError(f"two files of one partition of {table} have the same name")
-    pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="upload")
-    try:
-        pending = [
-            (partition, pool.submit(_upload, s3, bucket, key, file, multipart_bytes)) for partition, key, file in work
-        ]
-        done = [(partition, future.result()) for partition, future in pending]
-    finally:
-        # The first failure ends the rest: what was not started yet is not worth its bandwidth.
-        pool.shutdown(cancel_futures=True)
-    objects: dict[str, list[LakeObject]] = {partition: [] for partition in files}
-    for partition, item in done:
-        objects[partition].append(item)
-    versions = {partition: Version(table, partition, version_id, tuple(items)) for partition, items in objects.items()}
-    total = sum(version.size for version in versions.values())
-    log.info("uploaded %d objects, %d bytes, for %d partitions of %s", len(done), total, len(versions), table)
-    failpoint("upload.done")
-    return versions
+    with Uploads(s3, version_id, threads=threads, multipart_bytes=multipart_bytes) as uploads:
+        for partition, partition_files in files.items():
+            uploads.add(bucket, table, partition, partition_files)
+        return uploads.versions(table, list(files))
 
 
 def _upload(s3: "S3Client", bucket: str, key: str, file: LocalFile, multipart_bytes: int) -> LakeObject:

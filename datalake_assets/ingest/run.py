@@ -106,16 +106,18 @@ class _Lake:
             for kept in self._kept(partitions, begun_seq) if keep else ():
                 done.add(kept.partition)
                 yield kept
-            prepared: list[Prepared] = []
-            for outcome in self._prepare_all([each for each in partitions if each not in done], scratch):
-                if isinstance(outcome, Prepared):
-                    prepared.append(outcome)
-                else:
-                    done.add(outcome.partition)
-                    yield outcome
-            for result in self._publish(prepared, version, begun_seq, scratch):
-                done.add(result.partition)
-                yield result
+            with self._tables.uploading(version):
+                prepared: list[Prepared] = []
+                for outcome in self._prepare_all([each for each in partitions if each not in done], scratch):
+                    if isinstance(outcome, Prepared):
+                        self._tables.upload(outcome)
+                        prepared.append(outcome)
+                    else:
+                        done.add(outcome.partition)
+                        yield outcome
+                for result in self._publish(prepared, version, begun_seq, scratch):
+                    done.add(result.partition)
+                    yield result
         except Exception as error:
             # The catalog, S3 or the ledger as a whole, or a mistake in the code: the run is told which partitions are
             # as they were, and fails with it.

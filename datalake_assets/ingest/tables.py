@@ -1,6 +1,7 @@
 """The catalog tables of a pipeline, its rows, their children and the rows set aside, and how partitions get there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from datalake_assets.catalog.glue import GlueTable, Switch
 from datalake_assets.catalog.manifest import Manifest, RawInput, RowCounts, read_manifest
 from datalake_assets.catalog.publish import publish_partitions
 from datalake_assets.catalog.schema import CatalogColumn, TableSchema
-from datalake_assets.catalog.upload import LocalFile, upload_versions
+from datalake_assets.catalog.upload import LocalFile, Uploads, upload_versions
 from datalake_assets.catalog.versions import Version
 from datalake_assets.errors import PlatformError
 from datalake_assets.ingest.audit import as_manifest_results
@@ -19,6 +20,7 @@ from datalake_assets.ingest.outcomes import PublishedChild, published_child
 from datalake_assets.ingest.pipeline import Pipeline
 from datalake_assets.ingest.prepare import Prepared
 from datalake_assets.mapping.spec import QUARANTINE_COLUMNS
+from datalake_assets.names import quoted
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -42,6 +44,25 @@ class PipelineTables:
         self.children = {child.name: GlueTable(account, child.name) for child in pipeline.children}
         self._run_id = run_id
         self._s3: S3Client = account.client("s3")
+        self._uploads: Uploads
+
+    @contextmanager
+    def uploading(self, version: str) -> Iterator[None]:
+        """Within it, `upload` sends files while others are still being mapped; publishing waits for them."""
+        with Uploads(self._s3, version) as self._uploads:
+            yield
+
+    def upload(self, prepared: Prepared) -> None:
+        """Begin to upload what a partition was mapped to; its readers see nothing of that before it is published."""
+        result = prepared.result
+        self._begin(self.lake, prepared.partition, result.good_files)
+        if result.quarantine_files:
+            self._begin(self.quarantine, prepared.partition, result.quarantine_files)
+        for child in self.pipeline.children:
+            self._begin(self.children[child.name], prepared.partition, prepared.child(child.name).files)
+
+    def _begin(self, table: GlueTable, partition: str, files: Sequence[Path]) -> None:
+        self._uploads.add(table.bucket, table.name, partition, _local_files(files))
 
     def ensure(self) -> None:
         """Create the tables or bring them up to the declared columns."""
@@ -84,7 +105,7 @@ class PipelineTables:
             version = manifest.version
             target = folder / f"quarantine-{version.id}"
             target.mkdir(exist_ok=True)
-            files = {version.partition: [_local_file(_empty_quarantine(target))]}
+            files = {version.partition: _local_files([_empty_quarantine(target)])}
             uploaded = upload_versions(self._s3, self.quarantine.bucket, self.quarantine.name, version.id, files)
             columns = self.pipeline.quarantine_schema.columns
             manifest = replace(manifest, version=uploaded[version.partition], counts=_all_published(0), columns=columns)
@@ -154,8 +175,10 @@ class PipelineTables:
     ) -> list[tuple[Manifest, Switch]]:
         if not prepared:
             return []
-        local = {partition: [_local_file(path) for path in paths] for partition, paths in files.items()}
-        versions = upload_versions(self._s3, table.bucket, table.name, version, local)
+        for partition, paths in files.items():
+            if not self._uploads.has(table.name, partition):
+                self._begin(table, partition, paths)
+        versions = self._uploads.versions(table.name, list(files))
         manifests = [
             self._manifest(each, versions[each.partition], counts[each.partition], schema) for each in prepared
         ]
@@ -185,19 +208,28 @@ def _all_published(rows: int) -> RowCounts:
     return RowCounts(rows_in=rows, rows_published=rows, rows_quarantined=0)
 
 
-def _local_file(path: Path) -> LocalFile:
-    from pyarrow import parquet
+def _local_files(paths: Sequence[Path]) -> list[LocalFile]:
+    import duckdb
 
-    return LocalFile(path, parquet.read_metadata(path).num_rows)
+    if not paths:
+        return []
+    # DuckDB has written them and is loaded; pyarrow would be another third of a second of imports.
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            "SELECT file_name, num_rows FROM parquet_file_metadata($1)", [[str(path) for path in paths]]
+        ).fetchall()
+    rows = dict(found)
+    return [LocalFile(path, int(rows[str(path)])) for path in paths]
 
 
 def _empty_quarantine(folder: Path) -> Path:
     """A file without rows, for a partition whose bad rows are mended."""
-    import pyarrow as pa
-    from pyarrow import parquet
+    import duckdb
 
-    types: dict[str, pa.DataType] = {"varchar": pa.string(), "bigint": pa.int64()}
-    schema = pa.schema([(column.name, types[column.type.kind]) for column in QUARANTINE_COLUMNS])
+    columns = ", ".join(f"CAST(NULL AS {c.type.duckdb}) AS {quoted(c.name)}" for c in QUARANTINE_COLUMNS)
     path = folder / "part-00000.parquet"
-    parquet.write_table(schema.empty_table(), path)
+    with duckdb.connect() as connection:
+        # Without this, a column of nothing but nulls gets another type.
+        connection.execute("SET disabled_optimizers = 'statistics_propagation'")
+        connection.execute(f"COPY (SELECT {columns} WHERE false) TO $1 (FORMAT parquet)", [str(path)])
     return path
