@@ -101,7 +101,6 @@ def build_source(spec: MappingSpec) -> Source:
     return Source(
         columns=tuple(wanted_paths(spec)),
         required=tuple(dict.fromkeys(required)),
-        dropped=tuple(sorted(spec.dropped)),
         masked=masked_paths(spec),
         keys=tuple(wanted_keys(spec)),
         null_values=source.null_values,

@@ -101,7 +101,7 @@ def upload(folder: Path, target: str) -> None:
 def report(mapping: Mapping, files: int, good: int, bad: int, dropped: int) -> int:
     """Tell what was done; the exit code is 1 when too many rows are bad."""
     repeated = f", {dropped} repeated rows left out" if dropped else ""
-    print(f"{mapping.name}: {files} files, {good} good rows, {bad} set aside{repeated}")
+    print(f"{mapping.name}: {files} file{'s'[: files - 1]}, {good} good rows, {bad} set aside{repeated}")
     if bad and bad / (good + bad + dropped) > mapping.fail_above:
         print(f"{mapping.name}: more than {mapping.fail_above:.6g} of the rows are bad; see the quarantine")
         return 1

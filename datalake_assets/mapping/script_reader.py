@@ -41,7 +41,6 @@ class Source:
 
     columns: tuple[str, ...]
     required: tuple[str, ...] = ()
-    dropped: tuple[str, ...] = ()  # of them those that nobody reads: never shown
     masked: tuple[str, ...] = ()  # of them those whose texts are never shown
     keys: tuple[str, ...] = ()  # names before = in a file's path, whose values come behind the columns
     null_values: tuple[str, ...] = ("",)
@@ -66,12 +65,17 @@ class Row(NamedTuple):
 
 def read_csv(stream: IO[bytes], uri: str, source: Source) -> Iterator[Row]:
     """All records of a CSV file, broken ones included; `stream` must be seekable, decompressed already or not."""
+    lines = None
     try:
-        yield from _rows(_records(_Lines(_decompressed(stream, uri, source), source), source), uri, source)
+        lines = _Lines(_decompressed(stream, uri, source), source)
+        yield from _rows(_records(lines, source), uri, source)
     except UnicodeError as error:
         raise BadFile(f"{uri}: the object is not text in {source.encoding}: {error}") from error
     except (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile) as error:
         raise BadFile(f"{uri}: the compressed data is broken: {error}") from error
+    finally:
+        if lines is not None:
+            lines.release()
 
 
 def _rows(records: "Iterator[_Record]", uri: str, source: Source) -> Iterator[Row]:
@@ -85,7 +89,6 @@ def _rows(records: "Iterator[_Record]", uri: str, source: Source) -> Iterator[Ro
     keys = json_keys(names)
     values = key_values(uri, source.keys)
     surplus = [number for number, name in enumerate(names) if name not in source.columns]
-    shown = [number for number, name in enumerate(names) if name not in source.dropped]
     hidden = frozenset(number for number, name in enumerate(names) if name in source.masked)
     nulls = frozenset(source.null_values)
     nothing = (None,) * (len(places) + len(values))
@@ -100,7 +103,7 @@ def _rows(records: "Iterator[_Record]", uri: str, source: Source) -> Iterator[Ro
             uri,
             record.line,
             None,
-            json_object([(keys[number], REDACTED if number in hidden else fields[number]) for number in shown]),
+            json_object([(key, REDACTED if n in hidden else fields[n]) for n, key in enumerate(keys)]),
             json_object(left)[1:-1] if left else None,
             (*(None if place is None else fields[place] for place in places), *values),
         )
@@ -256,6 +259,10 @@ class _Lines:
     def __iter__(self) -> Iterator[str]:
         while (line := self._next()) is not None:
             yield line
+
+    def release(self) -> None:
+        """Leave the stream to whoever opened it."""
+        self._text.detach()
 
     def join_next(self, text: str) -> str | None:
         """`text` and the line behind it, with the line end between them; None at the end of the file."""

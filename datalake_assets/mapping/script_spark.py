@@ -55,14 +55,16 @@ def map_to_parquet(spark: Any, mapping: Mapping, files: Sequence[str], target: s
     schema += "".join(f", c{each} STRING" for each in range(number))
     # A record is numbered by those before it, so a file is never divided between tasks.
     tasks = spark.range(0, len(files), 1, min(len(files), _MAX_TASKS))
-    records = tasks.mapInArrow(_reader(list(files), mapping.source), schema).persist()
+    records = tasks.mapInArrow(_reader(list(files), mapping.source), schema)
+    records.createOrReplaceTempView("records")
+    # Kept, so that files are read and values are cast once, and no filter is pushed into these steps: that would
+    # write each of them out again wherever it is named.
+    checked = spark.sql(mapping.checked).persist()
     try:
-        records.createOrReplaceTempView("records")
-        checked = spark.sql(mapping.checked)
         checked.createOrReplaceTempView("checked")
         for name, query in (("good", mapping.good), ("quarantine", mapping.quarantine)):
             spark.sql(query).write.parquet(f"{target}/{name}")
-        rows = records.count()
+        rows = checked.count()
         # What is written is cheaper to count than to compute again.
         good, bad = (spark.read.parquet(f"{target}/{name}").count() for name in ("good", "quarantine"))
     except Exception as error:  # whatever a task raised comes wrapped by Spark, in several layers
@@ -70,7 +72,7 @@ def map_to_parquet(spark: Any, mapping: Mapping, files: Sequence[str], target: s
             raise BadFile(told) from error
         raise
     finally:
-        records.unpersist()
+        checked.unpersist()
     return good, bad, rows - bad - good
 
 

@@ -38,7 +38,9 @@ def cast(reading: Reading, text: str) -> str:
     if kind == "varchar":
         return f"CASE WHEN octet_length({text}) <= {reading.type.max_bytes} THEN {text} END"
     ways = [_by_format(reading, each, text) for each in reading.formats or ("iso",)]
-    return ways[0] if len(ways) == 1 else f"coalesce({', '.join(ways)})"
+    moment = ways[0] if len(ways) == 1 else f"coalesce({', '.join(ways)})"
+    # Said once more at the end: the embedded Spark makes a time with a zone of branches that have none.
+    return moment if kind == "date" else f"CAST({moment} AS TIMESTAMP_NTZ)"
 
 
 def accepted(type_: TargetType, value: str) -> str:

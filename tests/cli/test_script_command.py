@@ -78,4 +78,4 @@ def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "flights/flights: 1 files, 1 good rows, 0 set aside\n"
+    assert done.stdout == "flights/flights: 1 file, 1 good rows, 0 set aside\n"
