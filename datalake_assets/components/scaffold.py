@@ -8,7 +8,7 @@ import math
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from datalake_assets.components.scaffold_columns import (
     ChildTable,
     ColumnPlan,
     Entry,
+    names_by_place,
     place_told,
     plan_columns,
 )
@@ -89,6 +90,8 @@ def scaffold_text(
         )
     if not table.columns:
         raise Unsupported(f"the table {table.name} has no columns", where=table.uri)
+    table, notes = _named_by_place(table)
+    assert table.source is not None
     place = _place(table, name)
     plan = plan_columns(table, name)
     lines = [
@@ -98,12 +101,14 @@ def scaffold_text(
         f"  name: {flow(name)}",
         f"  description: {flow(f'Found by a crawl of {place_told(table.uri)}.')}",
         f"  owner: {flow(owner)}",
+        *(line for note in notes for line in comment(note, indent=2)),
         *_source(table.source, place.pattern),
         *place.partition_lines,
         "  trigger:",
         "    arrivals: {settle: 30s}",
         "  columns:",
         *(line for entry in plan.entries for line in _entry(entry, indent=4)),
+        *_left_out(plan),
         *_children(plan.children, indent=2),
         *_offered_children(plan),
         *_bad_rows(table),
@@ -112,6 +117,25 @@ def scaffold_text(
     text = "\n".join(lines) + "\n"
     _require_valid(text, table)
     return text
+
+
+def _named_by_place(table: DiscoveredTable) -> tuple[DiscoveredTable, tuple[str, ...]]:
+    """A table whose header repeats names or leaves them empty, as one without a header; and what is to say about it."""
+    source = table.source
+    names_now = names_by_place(table) if source is not None and source.format == "csv" and source.header else None
+    if names_now is None or source is None:
+        return table, ()
+    skipped = source.skip_rows + source.header
+    read = source.model_copy(update={"header": 0, "names": names_now, "skip_rows": skipped})
+    columns = tuple(replace(each, raw_path=name) for each, name in zip(table.columns, names_now, strict=True))
+    note = "the header repeats names or leaves them empty: it is skipped, and columns are named by their place"
+    return replace(table, source=read, columns=columns), (note,)
+
+
+def _left_out(plan: ColumnPlan) -> Iterator[str]:
+    if plan.left_out:
+        told = ", ".join(repr(path) for path in plan.left_out)
+        yield from comment(f"left out, because no mapping can name it; it stays in _rescued_data: {told}", indent=4)
 
 
 def _pipeline_name(folder: Path) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from datalake_assets import names
 from datalake_assets.discovery.report import DiscoveredColumn, DiscoveredTable, PartitionKey
+from datalake_assets.formats.paths import path_parts
 from datalake_assets.mapping.columns import RESERVED_COLUMNS, TEXT_SUFFIX
 
 KEY_KINDS = ("smallint", "int", "bigint", "varchar")
@@ -61,6 +62,7 @@ class ColumnPlan:
     children: tuple[ChildTable, ...]
     key: str | None
     never_null: tuple[str, ...]
+    left_out: tuple[str, ...] = ()  # raw paths that no mapping can name
 
 
 def plan_columns(table: DiscoveredTable, table_name: str) -> ColumnPlan:
@@ -75,8 +77,12 @@ def plan_columns(table: DiscoveredTable, table_name: str) -> ColumnPlan:
     nested: list[DiscoveredColumn] = []
     key_name: str | None = None
     never_null: list[str] = []
+    left_out: list[str] = []
     for column in table.columns:
         for each, prefix in _flattened(column):
+            if not _is_mappable(each.raw_path):
+                left_out.append(each.raw_path)
+                continue
             if key is not None and _is_relational(each):
                 nested.append(each)
                 continue
@@ -88,7 +94,36 @@ def plan_columns(table: DiscoveredTable, table_name: str) -> ColumnPlan:
                 never_null.append(entry.to)
     entries += [made for each in table.partition_keys if (made := _key_entry(each, taken))]
     children = [] if key_name is None else list(_children(nested, table_name, (key_name,), "", taken=set()))
-    return ColumnPlan(tuple(entries), tuple(children), key_name, tuple(never_null))
+    return ColumnPlan(tuple(entries), tuple(children), key_name, tuple(never_null), tuple(left_out))
+
+
+def names_by_place(table: DiscoveredTable) -> tuple[str, ...] | None:
+    """Names of the columns of a flat file in their order, if its header repeats names or leaves them empty."""
+    raw = [column.raw_path for column in table.columns]
+    if all(raw) and len(set(raw)) == len(raw):
+        return None
+    if [column.position for column in table.columns] != list(range(len(raw))):
+        return None
+    taken: set[str] = set()
+    found = []
+    for column, name in zip(table.columns, raw, strict=True):
+        wanted = name if name and name not in taken and raw.count(name) == 1 else column.name
+        while wanted in taken or (wanted != name and wanted in raw):
+            wanted += "_"
+        taken.add(wanted)
+        found.append(wanted)
+    return tuple(found)
+
+
+def _is_mappable(path: str) -> bool:
+    """Whether `from` can name it: nothing empty, no spaces around."""
+    if not path or path != path.strip():
+        return False
+    try:
+        path_parts(path)
+    except ValueError:
+        return '"' in path or "." in path  # the name of a flat column is no path and may hold anything
+    return True
 
 
 def _key(table: DiscoveredTable) -> DiscoveredColumn | None:

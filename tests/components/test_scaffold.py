@@ -85,6 +85,37 @@ def test_doubts_stand_as_comments_above_their_column(tmp_path: Path) -> None:
     assert spec.columns[0].on_conflict == "split"
 
 
+def test_a_header_with_repeated_and_empty_names_is_skipped_and_columns_go_by_place(tmp_path: Path) -> None:
+    columns = [
+        column("id", "int", "id", position=0),
+        column("id_2", "int", "ID", position=1),
+        column("id_3", "int", "id", position=2),
+        column("column_4", "varchar", "", position=3),
+    ]
+    _, spec = written(tmp_path, table(*columns))
+    assert (spec.source.header, spec.source.skip_rows) == (0, 1)
+    assert spec.source.names == ("id", "ID", "id_3", "column_4")
+    assert [(each.from_, each.to) for each in spec.columns] == [
+        ("id", "id"),
+        ("ID", "id_2"),
+        ("id_3", "id_3"),
+        ("column_4", "column_4"),
+    ]
+
+
+def test_a_field_that_no_mapping_can_name_is_left_to_the_rescued_data(tmp_path: Path) -> None:
+    found = table(
+        column("id", "int"),
+        column("column_2", "int", ""),
+        column("a", "int", " a"),
+        source=SourceFormat(format="json"),
+        layout_pattern="orders/*.json",
+    )
+    text, spec = written(tmp_path, found)
+    assert [each.to for each in spec.columns] == ["id"]
+    assert "it stays in _rescued_data: '', ' a'" in text
+
+
 def test_a_date_in_the_keys_becomes_the_partition_and_other_keys_become_columns(tmp_path: Path) -> None:
     text, spec = written(
         tmp_path,

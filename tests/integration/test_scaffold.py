@@ -121,6 +121,15 @@ def whole_lines(body: bytes) -> Iterator[str]:
             yield line
 
 
+def test_repeated_and_empty_names_are_columns_by_their_place(platform: Platform, tmp_path: Path) -> None:
+    text = "id,ID,id,,name\n" + "".join(f"{n},{n + 1},{n + 2},e{n},n{n}\n" for n in range(20))
+    platform.put("scaffold_repeated/a.csv", text)
+    declaration = scaffolded(platform, "scaffold_repeated", tmp_path)
+    materialize(platform, declaration)
+    found = rows(platform, declaration.spec.name)
+    assert [tuple(row.values()) for row in found] == [(n, n + 1, n + 2, f"e{n}", f"n{n}") for n in range(20)]
+
+
 XML = (
     "<?xml version='1.0'?><planes>"
     + "".join(f"<plane tail='N{n}'><seats>{n * 10}</seats><model>M &amp; {n}</model></plane>" for n in range(1, 21))
