@@ -64,6 +64,8 @@ class _Session:
             }
         )
         self._connection.execute("SET TimeZone = 'UTC'").fetchall()
+        # Where Python looks interactive it would be drawn on stdout, between the rows.
+        self._connection.execute("SET enable_progress_bar = false").fetchall()
         self._tables: dict[str, PublishedTable] = {}
         self._plan = ""
         self._begin = time.monotonic()

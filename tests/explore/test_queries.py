@@ -215,6 +215,12 @@ def test_files_settings_and_memory_are_out_of_reach(sql: str) -> None:
     assert "not available" in refusal(sql, Unsupported)
 
 
+def test_duckdb_draws_nothing_between_the_rows_and_forgets_no_lock() -> None:
+    names = ("enable_progress_bar", "enable_external_access", "lock_configuration", "TimeZone")
+    settings = ", ".join(f"current_setting('{name}')" for name in names)
+    assert rows(f"SELECT {settings}") == [(False, False, True, "UTC")]
+
+
 def test_neither_a_file_nor_a_variable_of_the_caller_is_a_table() -> None:
     secret = pa.table({"x": [1]})
     assert secret.num_rows
