@@ -257,7 +257,7 @@ def test_a_small_csv_file_needs_none_of_the_heavy_libraries(tmp_path: Path) -> N
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
-    path = put(tmp_path, "orders.csv", ORDERS_CSV + "41,some name or other,1.00\n" * 1_500_000)
+    path = put(tmp_path, "orders.csv", ORDERS_CSV + "41,some name or other,1.00\n" * 1_000_000)
     # Of the process itself: what getrusage tells begins with the peak of the process that started it.
     code = (
         "import sys; from datalake_assets.cli import main; main(sys.argv[1:], standalone_mode=False); "
@@ -271,4 +271,4 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
             text=True,
         )
     (peak_kb,) = (int(line.split()[1]) for line in done.stderr.splitlines() if line.startswith("VmHWM:"))
-    assert peak_kb < 120_000 < 3 * path.stat().st_size / 1000
+    assert peak_kb < 100_000  # a list of all rows would take 300 MB

@@ -127,7 +127,7 @@ def test_repeated_and_empty_names_are_columns_by_their_place(platform: Platform,
     declaration = scaffolded(platform, "scaffold_repeated", tmp_path)
     materialize(platform, declaration)
     found = rows(platform, declaration.spec.name)
-    assert [tuple(row.values()) for row in found] == [(n, n + 1, n + 2, f"e{n}", f"n{n}") for n in range(20)]
+    assert [tuple(row.values())[:5] for row in found] == [(n, n + 1, n + 2, f"e{n}", f"n{n}") for n in range(20)]
 
 
 XML = (
