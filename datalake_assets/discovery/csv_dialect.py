@@ -1,6 +1,6 @@
 """Find out how a delimited text is written: first the dialect, then the header, then what follows the data."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from datalake_assets.discovery.csv_header import Layout, find_layout
 from datalake_assets.discovery.csv_score import Scored, best_dialects, scored_lines, single_column
@@ -95,6 +95,8 @@ def _finding(
     if not any(len(row) == width and any(row) for row in block.rows):
         return None
     layout = find_layout(block, width, dialect)
+    if reader.other_ends and layout.skip_rows:
+        layout = replace(layout, skip_rows=_usual_lines(lines, layout.skip_rows))
     words = _words(dialect, layout, encoding)
     data = block.part(layout.first, len(block.rows))
     header = block.rows[layout.first - layout.header : layout.first]
@@ -105,7 +107,7 @@ def _finding(
     notes = []
     columns = _profile(cut, width)
     rows_after = len(data.rows) - len(cut.rows)
-    footer = footer_rows(cut.rows, columns) if is_complete or rows_after else 0
+    footer = footer_rows(cut.rows, columns) if (is_complete or rows_after) and not reader.other_ends else 0
     if rows_after:
         words["tables"] = "first"
         notes.append(f"another table begins on line {data.numbers[len(cut.rows)]}")
@@ -120,13 +122,23 @@ def _finding(
     words |= _odd_rows(kept, width, header_width=len(told) or width)
     source = SourceFormat(**words)
     table = table_of(iter([end.join([*lines, ""])]), source, uri="")
-    names = table.names if table else ()
+    if table is None:
+        return None
     types = _typed_share(columns)
     if not types and layout.header == 0 and best.quality <= PROSE_QUALITY:
         certainty /= 2  # it may as well be prose with commas
     details = {"dialect": certainty, "header": round(layout.certainty, 3), "types": types}
     reason = "; ".join([_told(best), layout.reason, *notes])
-    return CsvFinding(source, names, round(certainty * (0.8 + 0.2 * layout.certainty), 3), details, reason)
+    return CsvFinding(source, table.names, round(certainty * (0.8 + 0.2 * layout.certainty), 3), details, reason)
+
+
+def _usual_lines(lines: list[str], count: int) -> int:
+    """How many lines that end as most do hold the first `count` lines that end in any way."""
+    for index, line in enumerate(lines):
+        if count <= 0:
+            return index
+        count -= len(split_at_other_ends([line]))
+    return len(lines)
 
 
 def _words(dialect: Dialect, layout: Layout, encoding: str) -> dict[str, object]:

@@ -111,10 +111,11 @@ def _trimmed(block: RowBlock, table: Table) -> RowBlock:
 
 def _normal(block: RowBlock, table: Table, repair: Repair, written: Normalised) -> RowBlock:
     width, quote = table.width, table.dialect.quote
-    if not is_decodable("".join(chain.from_iterable(block.rows))):
+    text = "".join(chain.from_iterable(block.rows))
+    if not is_decodable(text):
         block.rows = [[readable(cell) for cell in row] for row in block.rows]
     written.rows += len(block.rows)
-    has_quotes = bool(quote) and any(quote in cell for row in block.rows for cell in row)
+    has_quotes = bool(quote) and quote in text
     if not block.problems and not has_quotes and all(len(row) == width for row in block.rows):
         return block
     for index, row in enumerate(block.rows):

@@ -238,7 +238,7 @@ class _Pending:
         """Take rows that are all as they should be."""
         self._numbers += block.numbers
         self._rows += block.rows
-        self._bytes += sum(len(value) for row in block.rows for value in row)
+        self._bytes += sum(map(len, chain.from_iterable(block.rows)))
         self.count += len(block.rows)
 
     def batch(self) -> "pa.RecordBatch":
@@ -249,8 +249,10 @@ class _Pending:
         columns = list(zip(*self._rows, strict=True)) if self._rows else []
         try:
             arrays = [pa.array(column, pa.string()) for column in columns]
-            reasons, raws, extras = ([t[part] for t in told] or [None] * self.count for part in range(3))
-            fixed = [pa.array(part, pa.string()) for part in (reasons, raws, extras)]
+            fixed = [
+                pa.array([row[part] for row in told], pa.string()) if told else pa.nulls(self.count, pa.string())
+                for part in range(3)
+            ]
         except UnicodeEncodeError:
             self._set_undecodable_aside()
             return self.batch()

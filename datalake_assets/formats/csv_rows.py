@@ -10,6 +10,7 @@ import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from datalake_assets.formats.csv_fields import Dialect, Fields, split_leniently, split_strictly
 from datalake_assets.formats.csv_lines import (
@@ -19,6 +20,9 @@ from datalake_assets.formats.csv_lines import (
     LineBlock,
     is_blank,
 )
+
+if TYPE_CHECKING:
+    import _csv
 
 MAX_RECORD_LINES = 10_000
 MAX_RECORD_CHARACTERS = 1024 * 1024  # of a quoted value that goes over several lines
@@ -122,10 +126,11 @@ class RowReader:
         self._lines: list[str] = []
         self._first = 1  # number of the first of `_lines`
         self._cut: frozenset[int] = frozenset()
-        self._other_ends = 0  # line ends within lines so far: they count as lines too
+        self.other_ends = 0  # line ends of the unusual kind so far: they count as lines too
         self._is_done = False
         self._lookahead = MAX_RECORD_LINES
         self._window = 4 * 1024
+        self._is_regular = True  # the lines before were rows, one each
 
     def blocks(self) -> Iterator[RowBlock]:
         """The records without blank lines; to be called once."""
@@ -170,7 +175,7 @@ class RowReader:
         self._cut = frozenset(index - count for index in self._cut if index >= count)
 
     def _number(self, position: int) -> int:
-        return self._first + position + self._other_ends
+        return self._first + position + self.other_ends
 
     # -- blocks at C speed
 
@@ -192,6 +197,11 @@ class RowReader:
             delimiter = dialect.delimiter
             first = self._number(position)
             width = self.width
+            split = [line.split(delimiter) for line in lines]
+            if width and set(map(len, split)) == {width} and "" not in lines:
+                out.numbers += range(first, first + len(lines))
+                out.rows += split
+                return position + len(lines)
             for index, line in enumerate(lines):
                 if line:
                     values = line.split(delimiter)
@@ -208,15 +218,35 @@ class RowReader:
             return position
         return self._read_with_csv(position, lines, out)
 
-    def _read_with_csv(self, position: int, lines: list[str], out: RowBlock) -> int:
+    def _csv_reader(self, lines: Sequence[str]) -> "_csv.Reader":
         # The line feed is put back for values of several lines; a carriage return before it stays as it was.
-        reader = csv.reader(
-            (line + "\n" for line in lines),
+        return csv.reader(
+            [line + "\n" for line in lines],
             delimiter=self.dialect.delimiter,
             quotechar=self.dialect.quote,
             doublequote=True,
             strict=True,
         )
+
+    def _read_one_each(self, position: int, lines: list[str], out: RowBlock) -> bool:
+        """Read lines that are a whole row each, if all are: numbering them is simple then."""
+        try:
+            rows = list(self._csv_reader(lines))
+        except csv.Error:
+            return False
+        if len(rows) != len(lines) or set(map(len, rows)) != {self.width}:
+            return False
+        first = self._number(position)
+        out.numbers += range(first, first + len(rows))
+        out.rows += rows
+        return True
+
+    def _read_with_csv(self, position: int, lines: list[str], out: RowBlock) -> int:
+        # After lines that were not one row each the next ones are hardly; those after them may be.
+        if self._is_regular and self._read_one_each(position, lines, out):
+            return position + len(lines)
+        self._is_regular = not self._is_regular
+        reader = self._csv_reader(lines)
         first = self._number(position)
         width, quote = self.width, self.dialect.quote
         done = 0
@@ -308,7 +338,7 @@ class RowReader:
         for index, values in enumerate(rows):
             if values is not None:
                 out.add(number + index, values)
-        self._other_ends += len(pieces) - 1
+        self.other_ends += len(pieces) - 1
         return True
 
     def _fits_alone(self, line: str) -> bool:
