@@ -7,8 +7,8 @@
     null < array<…>, map<…>, struct<…>, merged part by part            < varchar (their JSON text)
 
 A decimal grows until it holds all digits before and all digits after the point; beyond 38 digits it is text. Decimal
-and double meet in double. What has no common type but text is text. `join` is commutative up to the order of the fields of
-a struct, so of two files it does not matter which was read first.
+and double meet in double. What has no common type but text is text. `join` is commutative up to the order of the fields
+of a struct, so of two files it does not matter which was read first.
 """
 
 from datalake_assets.column_types import MAX_DECIMAL_DIGITS, MAX_DECIMAL_SCALE, TargetType
