@@ -29,7 +29,7 @@ def with_parts(text: str, pattern: str, groups: int, value: Callable[[list[str]]
     The text is taken apart once: SQL has no other name for a value in the middle of an expression than a lambda's.
     No group may hold a bar.
     """
-    found = "|".join(f"${group}" for group in range(1, groups + 1))
-    parts = f"split(regexp_replace({text}, {literal(pattern)}, {literal(found)}), '[|]')"
-    made = value([f"at[{group}]" for group in range(groups)])
-    return f"CASE WHEN {text} RLIKE {literal(pattern)} THEN transform(array({parts}), at -> {made})[0] END"
+    groups_between_bars = "|".join(f"${group}" for group in range(1, groups + 1))
+    parts = f"split(regexp_replace({text}, {literal(pattern)}, {literal(groups_between_bars)}), '[|]')"
+    made = value([f"found[{group}]" for group in range(groups)])
+    return f"CASE WHEN {text} RLIKE {literal(pattern)} THEN transform(array({parts}), found -> {made})[0] END"
