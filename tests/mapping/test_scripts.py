@@ -16,6 +16,7 @@ import pytest
 
 from datalake_assets.components.pipelines import find_pipeline
 from datalake_assets.errors import Unsupported
+from datalake_assets.mapping import script_duckdb
 from datalake_assets.mapping.duckdb_engine import map_files
 from datalake_assets.mapping.raw_files import StagedFile
 from datalake_assets.mapping.script import ENGINES, build_mapping, print_script
@@ -253,15 +254,35 @@ def test_golden_cases_are_the_same_on_spark(engine: str, request: pytest.Fixture
         mapping = build_mapping(case.name, case.spec, ["*"], "spark")
         raw = write(folder / "raw", case.files)
         counts = map_on_spark(session, mapping, [str(raw / name) for name in case.files], str(folder / "out"))
-        good, bad = ([golden.row(row) for row in rows_of(folder / "out" / name)] for name in ("good", "quarantine"))
-        assert in_order(good) == in_order(case.good), case.name
-        wanted = in_order(case.quarantine)
-        found = [
-            {key: value for key, value in row.items() if key in some}
-            for row, some in zip(in_order(bad), wanted, strict=True)
-        ]
-        assert found == wanted, case.name
-        assert counts == (len(case.good), len(case.quarantine), case.duplicates)
+        require_golden(case, folder / "out", counts)
+
+
+def test_golden_cases_are_the_same_in_programs_for_duckdb(tmp_path: Path) -> None:
+    done = []
+    for case in golden.cases():
+        try:
+            mapping = build_mapping(case.name, case.spec, ["*"], "duckdb")
+        except Unsupported:
+            continue
+        folder = tmp_path / case.name
+        raw = write(folder / "raw", case.files)
+        files = [str(raw / name) for name in case.files]
+        counts = script_duckdb.map_to_parquet(mapping, files, folder / "out", folder)
+        require_golden(case, folder / "out", counts)
+        done.append(case.name)
+    assert done == ["conflicts", "expressions", "keys", "moments", "numbers"]
+
+
+def require_golden(case: golden.Case, out: Path, counts: tuple[int, int, int]) -> None:
+    good, bad = ([golden.row(row) for row in rows_of(out / name)] for name in ("good", "quarantine"))
+    assert in_order(good) == in_order(case.good), case.name
+    wanted = in_order(case.quarantine)
+    found = [
+        {key: value for key, value in row.items() if key in some}
+        for row, some in zip(in_order(bad), wanted, strict=True)
+    ]
+    assert found == wanted, case.name
+    assert counts == (len(case.good), len(case.quarantine), case.duplicates)
 
 
 @pytest.mark.parametrize("name", REFUSED)
