@@ -4,17 +4,21 @@
 what it yields is written batch by batch, so memory stays bounded whatever the size of the file.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datalake_assets.errors import BadInput, EmptyObject, UnreadableObject
+from datalake_assets.formats.bytes import byte_chunks, compression_of
 from datalake_assets.formats.source_format import SourceFormat
+from datalake_assets.mapping.json_lines import NeedsCare, line_batches
 from datalake_assets.mapping.raw_files import StagedFile
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from datalake_assets.formats.records import RecordFile
 
 _BINARY = {b"PAR1": "Parquet", b"ORC": "ORC", b"Obj\x01": "Avro"}
 # DuckDB reads row groups in parallel and keeps one of each thread in memory.
@@ -61,9 +65,10 @@ def normalise(file: StagedFile, source: SourceFormat, target: Path) -> Normalise
     try:
         records = open_records(file.path, source, uri=file.uri)
         _require_text(file, source, records.names or ())
-        with _Writer(target, records.names) as writer:
-            for batch in records.batches():
-                writer.add(batch)
+        try:
+            writer = _written(target, records.names, _batches(file, source, records))
+        except NeedsCare:
+            writer = _written(target, records.names, records.batches())
         return NormalisedFile(target, file.uri, records.names, writer.rows, writer.size)
     except BadInput:
         raise
@@ -75,6 +80,24 @@ def normalise(file: StagedFile, source: SourceFormat, target: Path) -> Normalise
             expected=f"a complete {source.format} file",
             todo="Land it again, or set source.format to what it is (`datalake crawl` tells).",
         ) from error
+
+
+def _batches(file: StagedFile, source: SourceFormat, records: "RecordFile") -> Iterator["pa.RecordBatch"]:
+    """The records, by the block where that gives the same."""
+    from datalake_assets.formats.json_records import JsonFile
+
+    if not isinstance(records, JsonFile) or records.layout != "lines" or source.encoding != "utf-8":
+        return records.batches()
+    with file.path.open("rb") as opened:
+        compression = compression_of(source, file.uri, opened.read(16))
+    return line_batches(byte_chunks(file.path, compression, file.uri))
+
+
+def _written(target: Path, names: tuple[str, ...] | None, batches: Iterator["pa.RecordBatch"]) -> "_Writer":
+    with _Writer(target, names) as writer:
+        for batch in batches:
+            writer.add(batch)
+    return writer
 
 
 def _require_text(file: StagedFile, source: SourceFormat, header: Sequence[str]) -> None:
