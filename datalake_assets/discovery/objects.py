@@ -18,17 +18,30 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
-from urllib.parse import unquote, urlsplit
 
+from datalake_assets.discovery.object_files import LocalErrors, LocalFile, S3File
 from datalake_assets.discovery.sample import SAMPLE_BYTES, Sample
-from datalake_assets.errors import AccessDenied, ConfigurationError, PlatformError, Unavailable, UnreadableObject
+from datalake_assets.discovery.uris import is_s3, local_path, split_s3
+from datalake_assets.errors import PlatformError, Unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 KEYS_PER_PAGE = 1_000  # the most that S3 gives at once
 RANGE_BYTES = 256 * 1024  # of one range request; a Parquet footer usually fits
-S3_SCHEMES = ("s3://", "s3a://", "s3n://")
+
+__all__ = [
+    "FoundObject",
+    "account_of",
+    "download",
+    "is_s3",
+    "list_objects",
+    "local_path",
+    "open_object",
+    "s3_client",
+    "sample_of",
+    "split_s3",
+]
 
 Failed = Callable[[str, PlatformError], None]
 
@@ -61,37 +74,6 @@ class FoundObject:
         return self.key[self.key.rfind("/") + 1 :]
 
 
-def is_s3(uri: str) -> bool:
-    return uri.startswith(S3_SCHEMES)
-
-
-def split_s3(uri: str) -> tuple[str, str]:
-    """The bucket and the key or prefix of an S3 URI.
-
-    Raises:
-        ConfigurationError: it names no bucket.
-    """
-    bucket, _, key = uri.partition("://")[2].partition("/")
-    if not bucket:
-        raise ConfigurationError(f"{uri!r} names no bucket", expected="s3://bucket/prefix")
-    return bucket, key
-
-
-def local_path(uri: str) -> Path:
-    """The path that a `file://` URI or a plain path names.
-
-    Raises:
-        ConfigurationError: it is a URI of another kind.
-    """
-    if uri.startswith("file:"):
-        return Path(unquote(urlsplit(uri).path))
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", uri):
-        raise ConfigurationError(
-            f"{uri.partition('://')[0]}:// is no place that can be listed", expected="s3:// or a path"
-        )
-    return Path(uri).expanduser()
-
-
 def list_objects(
     uri: str, *, s3: "S3Client | None" = None, account: str | None = None, failed: Failed | None = None
 ) -> Iterator[FoundObject]:
@@ -120,7 +102,11 @@ def open_object(found: FoundObject, *, s3: "S3Client | None" = None, account: st
     was replaced since it was listed.
     """
     raw: io.RawIOBase
-    raw = _LocalFile(found) if found.is_local else _S3File(found, s3 or _client_of(found, account))
+    raw = (
+        LocalFile(found.uri)
+        if found.is_local
+        else S3File(found.uri, found.size, found.etag, s3 or _client_of(found, account))
+    )
     return io.BufferedReader(raw, RANGE_BYTES)
 
 
@@ -132,7 +118,7 @@ def sample_of(
     wanted = min(sample_bytes, found.size)
     head = b""
     if wanted:
-        reader = _LocalFile(found) if client is None else _S3File(found, client)
+        reader = LocalFile(found.uri) if client is None else S3File(found.uri, found.size, found.etag, client)
         with reader:
             head = reader.at(0, wanted)
     return Sample(uri=found.uri, head=head, size=found.size, open=lambda: open_object(found, s3=client))
@@ -228,7 +214,7 @@ def _page(
 
 
 def _list_local(path: Path, failed: Failed | None) -> Iterator[FoundObject]:
-    with _LocalErrors(str(path)):
+    with LocalErrors(str(path)):
         status = path.stat()
     if stat.S_ISDIR(status.st_mode):
         yield from _walk(path, "", failed)
@@ -238,7 +224,7 @@ def _list_local(path: Path, failed: Failed | None) -> Iterator[FoundObject]:
 
 def _walk(folder: Path, below: str, failed: Failed | None) -> Iterator[FoundObject]:
     try:
-        with _LocalErrors(str(folder)), os.scandir(folder) as listed:
+        with LocalErrors(str(folder)), os.scandir(folder) as listed:
             # As S3 orders keys: a folder sorts with the slash behind its name. Links to folders could form a circle.
             entries = sorted((e.name + ("/" if e.is_dir(follow_symlinks=False) else ""), e) for e in listed)
     except PlatformError as error:
@@ -252,7 +238,7 @@ def _walk(folder: Path, below: str, failed: Failed | None) -> Iterator[FoundObje
             yield from _walk(path, below + name, failed)
             continue
         try:
-            with _LocalErrors(str(path)):
+            with LocalErrors(str(path)):
                 status = entry.stat()
         except PlatformError as error:  # a link that leads nowhere, a file deleted meanwhile
             if failed is None:
@@ -266,97 +252,3 @@ def _walk(folder: Path, below: str, failed: Failed | None) -> Iterator[FoundObje
 def _found(path: Path, key: str, status: os.stat_result) -> FoundObject:
     modified_at = dt.datetime.fromtimestamp(status.st_mtime, dt.UTC)
     return FoundObject(str(path), key, status.st_size, f"{status.st_size:x}-{status.st_mtime_ns:x}", modified_at)
-
-
-class _LocalErrors:
-    """Translate what the file system raises inside the block; a class, because a generator costs more per file."""
-
-    def __init__(self, where: str) -> None:
-        self._where = where
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, PermissionError):
-            raise AccessDenied("it may not be read", where=self._where, todo="Give yourself the permission") from error
-        if isinstance(error, FileNotFoundError | NotADirectoryError):
-            raise ConfigurationError("it does not exist", where=self._where) from error
-        if isinstance(error, OSError):
-            raise UnreadableObject(f"it cannot be read: {error.strerror or error}", where=self._where) from error
-
-
-class _LocalFile(io.RawIOBase):
-    """A local file whose errors are those of the platform."""
-
-    def __init__(self, found: FoundObject) -> None:
-        self._where = found.uri
-        path = local_path(found.uri)
-        with _LocalErrors(self._where):
-            # Opening a pipe would wait for its writer.
-            if not stat.S_ISREG(path.stat().st_mode):
-                raise UnreadableObject("it is no regular file", where=self._where)
-            self._file = path.open("rb", buffering=0)
-
-    def at(self, start: int, length: int) -> bytes:
-        with _LocalErrors(self._where):
-            self._file.seek(start)
-            return self._file.read(length) or b""
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        return self._file.seek(offset, whence)
-
-    def readinto(self, buffer: "bytearray | memoryview", /) -> int:  # type: ignore[override]
-        with _LocalErrors(self._where):
-            return self._file.readinto(buffer) or 0
-
-    def close(self) -> None:
-        if hasattr(self, "_file"):
-            self._file.close()
-        super().close()
-
-
-class _S3File(io.RawIOBase):
-    """An S3 object as a file: each read is one range request, of the version that was listed."""
-
-    def __init__(self, found: FoundObject, s3: "S3Client") -> None:
-        self._found, self._s3 = found, s3
-        self._bucket, self._key = split_s3(found.uri)
-        self._at = 0
-
-    def at(self, start: int, length: int) -> bytes:
-        from datalake_assets.accounts.aws_errors import aws_errors
-
-        end = min(start + length, self._found.size) - 1
-        if end < start:
-            return b""
-        with aws_errors(self._found.uri):
-            answer = self._s3.get_object(
-                Bucket=self._bucket, Key=self._key, Range=f"bytes={start}-{end}", IfMatch=f'"{self._found.etag}"'
-            )
-            return answer["Body"].read()
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._found.size}[whence]
-        self._at = max(base + offset, 0)
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: "bytearray | memoryview", /) -> int:  # type: ignore[override]
-        data = self.at(self._at, len(buffer))
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
