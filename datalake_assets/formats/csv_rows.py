@@ -129,6 +129,7 @@ class RowReader:
         self.other_ends = 0  # line ends of the unusual kind so far: they count as lines too
         self._is_done = False
         self._lookahead = MAX_RECORD_LINES
+        self._stray_lines = MAX_STRAY_LINES
         self._window = 4 * 1024
         self._is_regular = True  # the lines before were rows, one each
 
@@ -378,7 +379,7 @@ class RowReader:
         if not self.width:
             return None
         text = self._lines[position]
-        for end in range(position + 1, position + 1 + MAX_STRAY_LINES):
+        for end in range(position + 1, position + 1 + self._stray_lines):
             while end >= len(self._lines):
                 if not self._more():
                     return None
@@ -392,5 +393,7 @@ class RowReader:
             if self.dialect.quote in line:
                 found = split_leniently(text.removesuffix("\r"), self.dialect, self.width)
                 if found is not None:
+                    self._stray_lines = MAX_STRAY_LINES
                     return end + 1, found[1]
+        self._stray_lines = max(1, self._stray_lines // 2)  # searched for in vain: hardly worth it in this file
         return None
