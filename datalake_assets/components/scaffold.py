@@ -3,26 +3,23 @@
 Wherever the crawl was not certain, a comment says what it saw. Nothing is overwritten.
 """
 
-import datetime as dt
 import math
-import re
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datalake_assets import names
-from datalake_assets.arrivals.pattern import KeyPattern
 from datalake_assets.components.scaffold_columns import (
     LONGEST_TABLE,
     ChildTable,
     ColumnPlan,
     Entry,
-    names_by_place,
     place_told,
     plan_columns,
 )
+from datalake_assets.components.scaffold_place import Place, place_of
 from datalake_assets.components.yaml_text import LINE_CHARACTERS, comment, flow
 from datalake_assets.discovery.report import DiscoveredColumn, DiscoveredTable
 from datalake_assets.errors import ConfigurationError, PlatformError, Unsupported
@@ -34,7 +31,6 @@ if TYPE_CHECKING:
 DEFAULT_OWNER = "team:data"
 FILE_NAME = "defs.yaml"
 PARTITIONS_VARY = 5  # times the share of bad records that a single partition may have, compared with the whole
-_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def scaffold(
@@ -71,7 +67,7 @@ def upload_hint(table: DiscoveredTable, folder: Path, *, account: str | None = N
     if known and table.uri.startswith(f"s3://{known.raw_bucket}/"):
         return None
     bucket = known.raw_bucket if known else "<raw bucket of the account>"
-    pattern = _place(table, folder.name).pattern
+    pattern = place_of(table, folder.name).pattern
     start = pattern.partition("/")[0]
     if "://" in table.uri:
         return f"Upload the files to s3://{bucket}/{pattern}"
@@ -90,9 +86,9 @@ def scaffold_text(
         )
     if not table.columns:
         raise Unsupported(f"the table {table.name} has no columns", where=table.uri)
-    table, notes = _named_by_place(table)
+    table, notes = _named_byplace_of(table)
     assert table.source is not None
-    place = _place(table, name)
+    place = place_of(table, name)
     plan = plan_columns(table, name)
     lines = [
         *_beginning(table, account, place),
@@ -119,7 +115,7 @@ def scaffold_text(
     return text
 
 
-def _named_by_place(table: DiscoveredTable) -> tuple[DiscoveredTable, tuple[str, ...]]:
+def _named_byplace_of(table: DiscoveredTable) -> tuple[DiscoveredTable, tuple[str, ...]]:
     """A table whose header repeats names or leaves them empty, as one without a header; and what is to say about it."""
     source = table.source
     names_now = names_by_place(table) if source is not None and source.format == "csv" and source.header else None
@@ -162,45 +158,7 @@ def _account(folder: Path, account: str | None) -> "Account | None":
     return next((each for each in registry() if each.name == parent), None)
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Which keys the pipeline reads, and its `partitions`."""
-
-    pattern: str
-    partition_lines: tuple[str, ...]
-
-
-def _place(table: DiscoveredTable, name: str) -> _Place:
-    is_remote = table.uri.startswith("s3://")
-    pattern = table.layout_pattern or f"{name}/*"
-    if not is_remote:
-        pattern = _below(name, pattern)
-    if not KeyPattern.parse(pattern).is_partitioned:
-        return _Place(pattern, ())
-    day, is_seen = _first_day(table)
-    notes = () if is_seen else tuple(comment("the first day is a guess: no key told one", indent=2))
-    return _Place(pattern, (*notes, f"  partitions: {{daily: {flow(day)}}}"))
-
-
-def _below(name: str, pattern: str) -> str:
-    """The part of a local pattern that tells something, below a prefix of the pipeline's own."""
-    segments = [each for each in pattern.split("/") if each]
-    first = next((at for at, each in enumerate(segments) if set(each) & set("{*") or "=" in each), len(segments) - 1)
-    return "/".join([name, *segments[first:]])
-
-
-def _first_day(table: DiscoveredTable) -> tuple[str, bool]:
-    for at, key in enumerate(table.partition_keys):
-        if not key.in_pattern:
-            continue
-        values = [each.values[at] for each in table.partitions if at < len(each.values)] or list(key.examples)
-        days = sorted(each for each in values if _ISO_DAY.fullmatch(each))
-        if days:
-            return days[0], True
-    return dt.date(2020, 1, 1).isoformat(), False
-
-
-def _beginning(table: DiscoveredTable, account: "Account | None", place: _Place) -> Iterator[str]:
+def _beginning(table: DiscoveredTable, account: "Account | None", place: Place) -> Iterator[str]:
     assert table.source is not None
     sampled = f"{table.sampled_files:,} of {table.files:,} files, {table.sampled_rows:,} rows"
     yield from comment(

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from datalake_assets.cli import main
 from datalake_assets.discovery import preview as reading
+from datalake_assets.discovery.objects import download
 from tests.integration.user import Platform
 
 ORDERS = [["id", "name"], *([str(n), f"name {n}"] for n in range(1, 51))]
@@ -54,11 +55,10 @@ def test_a_prefix_is_one_table_of_its_objects(platform: Platform) -> None:
 def test_of_a_large_object_only_the_beginning_is_fetched(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "BEGINNING_BYTES", 3_000_000)
     fetched: list[str] = []
-    whole = reading.download
 
     def counting(found: Any, *arguments: Any, **options: Any) -> Any:
         fetched.append(found.uri)
-        return whole(found, *arguments, **options)
+        return download(found, *arguments, **options)
 
     monkeypatch.setattr(reading, "download", counting)
     rows = [["id", "text"], *([str(n), f"some text {n}"] for n in range(300_000))]
