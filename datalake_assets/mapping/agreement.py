@@ -19,8 +19,6 @@ from datalake_assets.mapping.children import (
     Level,
 )
 from datalake_assets.mapping.columns import (
-    TEXT,
-    Column,
     DroppedColumn,
     ExpressionColumn,
     MappedColumn,
@@ -146,11 +144,6 @@ def deduplicate_mistakes(deduplicate: Deduplicate, columns: Columns) -> Iterator
                 yield (word, at), _not_a_column(name, list(known))
             elif known[name].is_nested:
                 yield (word, at), f"{name!r} is {known[name]}; rows are compared by plain values"
-
-
-def conflict_text(column: Column) -> str | None:
-    """The name of the column that takes the texts which conflict, if there is one."""
-    return next((name for name, type in column.output if name != column.to and type == TEXT), None)
 
 
 def _not_a_column(name: str, known: Sequence[str]) -> str:

@@ -8,7 +8,6 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from datalake_assets import names
-from datalake_assets.column_types import TargetType
 from datalake_assets.errors import InvalidName
 from datalake_assets.formats.paths import path_parts
 from datalake_assets.mapping.columns import AnyColumn, Words, raw_name, raw_paths
@@ -144,7 +143,3 @@ def levels(children: tuple[Child, ...], parents: tuple[Child, ...] = ()) -> Iter
     for child in children:
         yield Level(child, parents)
         yield from levels(child.children, (*parents, child))
-
-
-def position_type() -> TargetType:
-    return TargetType("int")

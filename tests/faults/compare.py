@@ -19,6 +19,7 @@ from typing import Any
 
 from datalake_assets.accounts.registry import Account, registry
 from datalake_assets.components.pipeline_spec import PipelineSpec
+from datalake_assets.mapping.columns import Column as MappedColumn
 
 Place = tuple[str, int]
 """A raw record: the URI of its file and the number of its line."""
@@ -87,6 +88,7 @@ class Table:
             tuple(
                 Column(c.from_, c.to, c.type.kind, getattr(c.type, "scale", None) or 0, c.required)
                 for c in spec.columns
+                if isinstance(c, MappedColumn)
             ),
             frozenset(spec.source.null_values),
             spec.partitions is not None,
