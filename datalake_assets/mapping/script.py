@@ -167,11 +167,15 @@ def _module(name: str) -> tuple[str, set[tuple[str, str]]]:
 
 
 def _docstring(mapping: Mapping, engine: ScriptEngine) -> str:
+    partition = (
+        f"\n    --partition KEY   only the files of this partition: {' or '.join(mapping.patterns)} below the input"
+        if any("{" in pattern for pattern in mapping.patterns)
+        else ""
+    )
     return f"""Map the raw files of {mapping.name} to Parquet: good rows, and rows set aside with their reason.
 
     --input PATH      a file, a folder, or s3://bucket/prefix
-    --output PATH     an empty folder or s3://bucket/prefix; gets good/ and quarantine/
-    --partition KEY   only the files of this partition: {" or ".join(mapping.patterns)} below the input
+    --output PATH     an empty folder or s3://bucket/prefix; gets good/ and quarantine/{partition}
 
 {_NEEDS[engine]}
 Every record of a file ends in good or in quarantine, never in both and never in neither; `_source_file` and

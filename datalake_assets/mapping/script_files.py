@@ -31,7 +31,9 @@ def read_arguments(mapping: Mapping, arguments: Sequence[str] | None) -> argpars
     parser = argparse.ArgumentParser(description=f"Map raw files of {mapping.name} to Parquet.")
     parser.add_argument("--input", required=True, help="a file, a folder, or s3://bucket/prefix")
     parser.add_argument("--output", required=True, help="a folder or s3://bucket/prefix that is empty")
-    parser.add_argument("--partition", help=f"only its files, by {' or '.join(mapping.patterns)} below the input")
+    parser.set_defaults(partition=None)
+    if any("{" in pattern for pattern in mapping.patterns):
+        parser.add_argument("--partition", help=f"only its files, by {' or '.join(mapping.patterns)} below the input")
     return parser.parse_args(arguments)
 
 

@@ -8,7 +8,15 @@ from datalake_assets.mapping.masks import salt_secrets
 from datalake_assets.mapping.spark_sql import wanted_keys
 from datalake_assets.mapping.spec import QUARANTINE_COLUMNS, MappingSpec
 from datalake_assets.mapping.sql import NOT_NAMED
-from datalake_assets.mapping.sql_columns import TOO_LONG, Source, compile_columns, failure, null_if, value_names
+from datalake_assets.mapping.sql_columns import (
+    TOO_LONG,
+    Projection,
+    Source,
+    compile_columns,
+    failure,
+    null_if,
+    value_names,
+)
 from datalake_assets.mapping.sql_text import literal
 
 
@@ -34,15 +42,28 @@ def compile_duckdb(spec: MappingSpec) -> tuple[str, str, str]:
     else:
         too_long = f"strlen(rescued) > {MAX_VARCHAR_BYTES}"
         projection.failures.append((too_long, failure(told, TOO_LONG, "rescued")))
-    texts = ", ".join(
-        ["*", *(f"{null_if(f'c{number}', spec.source.null_values)} AS n{number}" for number in range(len(paths)))]
+    texts = [f"{null_if(f'c{number}', spec.source.null_values)} AS n{number}" for number in range(len(paths))]
+    return _checked(texts, projection), _good(spec, rescued), _quarantine()
+
+
+def _checked(texts: list[str], projection: Projection) -> str:
+    """The steps one below the other, and the list of what is wrong with a row at the end."""
+    steps = [step for step in (texts, *projection.steps) if step]
+    tables = ["records", *(f"step_{number}" for number in range(1, len(steps) + 1))]
+    written = ",\n".join(
+        f"{name} AS (\n    SELECT *,\n        " + ",\n        ".join(columns) + f"\n    FROM {before}\n)"
+        for before, name, columns in zip(tables, tables[1:], steps, strict=False)
+    )
+    failures = ",\n            ".join(
+        f"CASE WHEN {condition} THEN {told} END" for condition, told in projection.failures
     )
     broken = 'struct_pack("column" := NULL::VARCHAR, reason := reason, "value" := NULL::VARCHAR)'
-    checked = (
-        f"SELECT *, CASE WHEN reason IS NOT NULL THEN [{broken}]\n    WHEN {projection.is_bad()}\n"
-        f"    THEN {projection.listed()} END AS failures\nFROM {projection.over(f'(SELECT {texts} FROM records)')}"
+    return (
+        f"WITH {written},\nlisted AS (\n    SELECT *, list_filter([\n            {failures}\n"
+        f"        ], lambda failure: failure IS NOT NULL) AS found\n    FROM {tables[-1]}\n)\n"
+        f"SELECT * EXCLUDE (found), CASE WHEN reason IS NOT NULL THEN [{broken}]\n"
+        "    WHEN len(found) > 0 THEN found END AS failures\nFROM listed"
     )
-    return checked, _good(spec, rescued), _quarantine()
 
 
 def _require_known_words(spec: MappingSpec) -> None:
