@@ -16,6 +16,7 @@ from datalake_assets.components.scaffold_columns import (
     ChildTable,
     ColumnPlan,
     Entry,
+    names_by_place,
     place_told,
     plan_columns,
 )
