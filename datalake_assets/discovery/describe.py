@@ -34,6 +34,7 @@ class _Slot:
 def table_names(clusters: Sequence[Cluster]) -> list[str]:
     """A valid and unique name for each table: its last folder, or its files' name where several share a folder."""
     same: Counter[object] = Counter((cluster.groups[0].base, cluster.template.folders) for cluster in clusters)
+    roots: Counter[object] = Counter((cluster.groups[0].base, cluster.template.root) for cluster in clusters)
     below: Counter[object] = Counter()
     for cluster in clusters:
         root = cluster.template.root
@@ -49,7 +50,10 @@ def table_names(clusters: Sequence[Cluster]) -> list[str]:
         if stem and (is_shared or is_single or not (root or _bucket(cluster))):
             raw.append(stem)
         else:
-            raw.append(root[-1] if root else _bucket(cluster) or stem or "table")
+            literals = [part.text for part in folders if part.kind == "literal"]
+            # Below one root, such as `dt=…/flights/` and `dt=…/weather/`, the folder behind the values tells more.
+            named = literals if roots[base, root] > 1 else root
+            raw.append(named[-1] if named else _bucket(cluster) or stem or "table")
     return unique_names([target_name(name, prefix="table") for name in raw], prefix="table")
 
 

@@ -75,6 +75,7 @@ def read_groups(
                 if isinstance(result, BadInput):
                     kind = "UNKNOWN" if isinstance(result, UnknownFormat) else type(result).__name__
                     listing.reject(found, kind, reason_of(result))
+                    read_bytes += min(found.size, sample_bytes)  # what it takes to know
                 elif isinstance(result, PlatformError):
                     listing.skip(found.uri, result)
                 else:

@@ -245,3 +245,37 @@ def test_a_report_goes_to_json_and_back(tmp_path: Path) -> None:
     table = only(crawl([str(tmp_path / "t")]))
     data = json.loads(json.dumps(table.as_json()))
     assert DiscoveredTable.from_json(data).as_json() | {"partitions": data["partitions"]} == data
+
+
+def test_folders_before_a_date_become_a_key_beside_it(tmp_path: Path) -> None:
+    put(tmp_path, {"t/eu/2026/11/20/x.csv": FLIGHTS, "t/us/2026/11/21/x.csv": FLIGHTS})
+    table = only(crawl([str(tmp_path / "t")]))
+    assert table.layout_pattern == "t/*/{%Y}/{%m}/{%d}/*.csv"
+    assert [(key.name, key.position) for key in table.partition_keys] == [("partition_0", 1), ("dt", 2)]
+    assert [each.values for each in table.partitions] == [("eu", "2026-11-20"), ("us", "2026-11-21")]
+
+
+def test_folders_behind_a_date_name_their_tables(tmp_path: Path) -> None:
+    put(tmp_path, {"t/dt=2026-11-20/flights/x.csv": FLIGHTS, "t/dt=2026-11-20/shops/x.csv": "name,city\nX,Rome\n"})
+    report = crawl([str(tmp_path / "t")])
+    assert {table.name: table.layout_pattern for table in report.tables} == {
+        "flights": "t/dt={partition}/flights/*.csv",
+        "shops": "t/dt={partition}/shops/*.csv",
+    }
+
+
+def test_bombs_and_bottomless_files_are_refused_and_cost_little(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        {
+            "t/good.csv": FLIGHTS,
+            "t/bomb.csv.gz": gzip.compress(b"0" * 50_000_000),
+            "t/deep.json": '{"a":' * 10_000 + "1" + "}" * 10_000,
+            "t/cut.parquet": b"PAR1" + b"x" * 1_000,
+            "t/line.txt": "a" * 5_000_000,
+        },
+    )
+    report = crawl([str(tmp_path / "t")])
+    assert only(report).files == 1
+    assert len(report.skipped) == 4
+    assert report.read_bytes < 1_200_000  # the megabyte of the endless line
