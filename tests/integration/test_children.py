@@ -2,6 +2,7 @@
 
 import json
 from functools import cache
+from hashlib import sha256
 from typing import Any
 
 import dagster as dg
@@ -155,3 +156,21 @@ def test_an_older_version_comes_back_with_its_children(platform: Platform) -> No
     vacuumed = {result.table for result in vacuum_pipeline(declared, keep_versions=1, dry_run=True)}
     assert len(vacuumed) == 4
     assert len(list_versions(GlueTable(session("flights"), "notes_replies"), day)) == 3
+
+
+def test_a_salt_comes_from_the_secrets_of_the_account(platform: Platform) -> None:
+    client = session("flights").client("secretsmanager")
+    client.create_secret(Name="tests/pepper", SecretString=json.dumps({"salt": "pepper"}))
+    words = {key: SPEC[key] for key in ("owner", "partitions")} | {
+        "name": "visitors",
+        "source": {"s3": "visitors/dt={partition}/*.csv"},
+        "columns": [
+            {"from": "email", "to": "visitor", "type": "varchar", "mask": "hash", "salt_secret": "tests/pepper"}
+        ],
+    }
+    day = platform.day()
+    platform.put(f"visitors/dt={day}/visitors.csv", "email\na@example.com\n")
+    job = build_pipeline_definitions("flights", PipelineSpec.model_validate(words)).resolve_job_def("visitors")
+    result = Run(job.execute_in_process(instance=platform.instance, partition_key=day, raise_on_error=False))
+    assert result.success, result.failure
+    assert list(platform.lake("visitors", [day])["visitor"]) == [sha256(b"peppera@example.com").hexdigest()]
