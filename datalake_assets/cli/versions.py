@@ -6,6 +6,7 @@ import click
 
 from datalake_assets.cli.output import extra, json_option, moment, number, prose, show_json, show_table, size
 from datalake_assets.cli.version_ids import short, shortened
+from datalake_assets.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from datalake_assets.catalog.glue import GlueTable
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("pipeline")
 @click.argument("partition", required=False)
+@click.option("--table", metavar="CHILD", help="One of the pipeline's child tables, instead of its own.")
 @json_option
-def versions(pipeline: str, partition: str | None, as_json: bool) -> None:
+def versions(pipeline: str, partition: str | None, table: str | None, as_json: bool) -> None:
     """Show the versions of a PARTITION, newest first, or how many each partition of a PIPELINE has.
 
     A version is published (readers see it), kept (can be restored), rejected (a blocking check failed), expiring
@@ -27,9 +29,9 @@ def versions(pipeline: str, partition: str | None, as_json: bool) -> None:
 
     declared = find_pipeline(pipeline)
     if partition is None and declared.pipeline.is_partitioned:
-        _overview(declared, as_json)
+        _overview(declared, _table(declared, table), as_json)
         return
-    found = versions_of(declared, declared.partition(partition))
+    found = versions_of(declared, declared.partition(partition), table)
     if as_json:
         show_json(found)
     elif found:
@@ -38,18 +40,22 @@ def versions(pipeline: str, partition: str | None, as_json: bool) -> None:
         click.echo(f"{declared.label(partition or '')} has no version yet.")
 
 
-def versions_of(declared: "DeclaredPipeline", partition: str) -> "list[VersionInfo]":
-    """The versions of a partition, newest first."""
+def versions_of(declared: "DeclaredPipeline", partition: str, child: str | None = None) -> "list[VersionInfo]":
+    """The versions of a partition, newest first; of one of the child tables if it is named."""
     from datalake_assets.catalog.history import list_versions
 
-    return list_versions(_table(declared), partition)
+    return list_versions(_table(declared, child), partition)
 
 
-def _table(declared: "DeclaredPipeline") -> "GlueTable":
+def _table(declared: "DeclaredPipeline", child: str | None) -> "GlueTable":
     from datalake_assets.accounts.sessions import session
     from datalake_assets.catalog.glue import GlueTable
 
-    return GlueTable(session(declared.location), declared.pipeline.name)
+    children = [each.name for each in declared.pipeline.children]
+    if child is not None and child not in children:
+        expected = f"one of {', '.join(children)}" if children else "no --table: the pipeline has no child tables"
+        raise ConfigurationError(f"{declared.name} has no child table {child!r}", expected=expected)
+    return GlueTable(session(declared.location), child or declared.pipeline.name)
 
 
 def show_versions(found: "list[VersionInfo]") -> None:
@@ -81,10 +87,10 @@ def _reason(version: "VersionInfo") -> str:
     return version.reason or ""
 
 
-def _overview(declared: "DeclaredPipeline", as_json: bool) -> None:
+def _overview(declared: "DeclaredPipeline", table: "GlueTable", as_json: bool) -> None:
     from datalake_assets.catalog.history import partition_versions
 
-    found = partition_versions(_table(declared))
+    found = partition_versions(table)
     if as_json:
         show_json(found)
         return
