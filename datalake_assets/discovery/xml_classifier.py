@@ -6,7 +6,7 @@ from xml.parsers import expat
 from datalake_assets.discovery.classifiers import Verdict
 from datalake_assets.discovery.content import Content, error_told
 from datalake_assets.errors import UnreadableObject
-from datalake_assets.formats.xml_records import not_well_formed, refuse_entities
+from datalake_assets.formats.xml_records import not_well_formed, refuse_entities, unreadable_encoding
 
 _BEGIN = re.compile(r"\s*<(?:\?xml|!--|!DOCTYPE|[A-Za-z_][\w:.-]*[\s/>])", re.IGNORECASE)
 _HTML = re.compile(r"\s*(?:<!doctype\s+html|<html[\s>])", re.IGNORECASE)
@@ -32,6 +32,8 @@ def xml_text(content: Content) -> Verdict:
         return Verdict("xml", 0.0, f"is XML but {error_told(error)}", is_final=True)
     except expat.ExpatError as error:
         broken = not_well_formed(error, content.sample.uri).found
+    except (LookupError, ValueError) as error:  # of the encoding that it declares
+        broken = unreadable_encoding(error, content.sample.uri).found
     if broken:
         return Verdict("xml", 0.0, f"begins as XML, but {broken}", is_final=start.lstrip().startswith("<?xml"))
     found = shape.row()

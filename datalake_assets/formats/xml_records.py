@@ -85,6 +85,8 @@ class XmlFile:
             parser.Parse(b"", True)
         except expat.ExpatError as error:
             raise not_well_formed(error, self._uri) from error
+        except (LookupError, ValueError) as error:  # of the encoding that it declares
+            raise unreadable_encoding(error, self._uri) from error
         yield from rows.finished()
         if not rows.count:
             seen = ", ".join(f"<{tag}>" for tag in rows.seen)
@@ -94,6 +96,15 @@ class XmlFile:
                 expected=f"one of {seen}" if seen else None,
                 todo="Set source.row_tag to the element that is a row.",
             )
+
+
+def unreadable_encoding(error: Exception, uri: str) -> UnreadableObject:
+    """What a parser says of a declaration such as `encoding="ISO-1"`, or of an encoding of several bytes."""
+    return UnreadableObject(
+        f"its declaration names an encoding that cannot be read: {error}",
+        where=uri,
+        expected="UTF-8, UTF-16 or an encoding of one byte a character",
+    )
 
 
 def not_well_formed(error: expat.ExpatError, uri: str) -> UnreadableObject:

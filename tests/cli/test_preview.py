@@ -149,6 +149,7 @@ def test_typed_values_are_those_of_their_columns(tmp_path: Path) -> None:
         ("nothing.csv.gz", gzip.compress(b""), ""),
         ("zeros.dat", bytes(10_000), ""),
         ("one.json", b"{", ""),
+        ("planes.xml", b'<?xml version="1.0" encoding="ISO-1"?><r><i a="1"/><i a="2"/></r>', "encoding"),
         ("deep.jsonl", b'{"a":' * 10_000 + b"1" + b"}" * 10_000, ""),
     ],
 )
