@@ -21,6 +21,7 @@ TRUTH = TargetType("boolean")
 DOUBLE = TargetType("double")
 WHOLE = TargetType("bigint")
 _DIGITS = {"smallint": 5, "int": 10, "bigint": 19}
+_FAST_DIGITS = 18  # of a decimal in 64 bits
 _ORDER = ("smallint", "int", "bigint")
 
 
@@ -140,6 +141,9 @@ class _Writer:
         value = self.write(node.this)
         if value.type is None or (value.type.kind not in ("decimal", "double", "real") and not node.this.is_number):
             raise self._refusal(node)
+        if value.type.kind == "decimal":
+            # The embedded Spark loses the scale of a decimal behind a sign.
+            return _Value(f"CAST(0 - {value.sql} AS {value.type.spark})", value.type)
         return _Value(f"(- {value.sql})", value.type)
 
     def _absolute(self, node: Any) -> _Value:
@@ -193,8 +197,17 @@ class _Writer:
             digits = max(precision - scale, other_precision - other_scale) + places + 1
         if digits >= MAX_DECIMAL_DIGITS:  # Spark takes one digit more and would cut decimals
             raise self._refusal(node, f": the result may have {digits} digits")
-        type_ = TargetType("decimal", precision=digits, scale=places)
-        return _Value(f"CAST(({sides[0][0]} {sign} {sides[1][0]}) AS {type_.spark})", type_)
+        exact = f"({sides[0][0]} {sign} {sides[1][0]})"
+        if digits <= _FAST_DIGITS or max(precision, other_precision) > _FAST_DIGITS:
+            type_ = TargetType("decimal", precision=digits, scale=places)
+            return _Value(f"CAST({exact} AS {type_.spark})", type_)
+        # DuckDB stays within 64 bits if both sides do, and fails for what does not fit.
+        if self._conditional or places > _FAST_DIGITS:
+            raise self._refusal(node, f" with {digits} digits" + " within a condition" * bool(self._conditional))
+        type_ = TargetType("decimal", precision=_FAST_DIGITS, scale=places)
+        result = f"try_cast({exact} AS {type_.spark})"
+        self.fails.append(f"{exact} IS NOT NULL AND {result} IS NULL")
+        return _Value(result, type_)
 
     def _quotient(self, node: Any) -> _Value:
         left, right = self.write(node.this), self.write(node.expression)
@@ -279,7 +292,8 @@ class _Writer:
 
     def _cut(self, node: Any) -> _Value:
         count = node.expression
-        if not (count.is_int and int(count.name) >= 0):
+        # A negative one is no literal but a sign before it, and counts from the other end.
+        if type(count).__name__ != "Literal" or not count.is_int:
             raise self._refusal(node)
         return _Value(f"{type(node).__name__.lower()}({self._of(node.this, TEXT)}, {int(count.name)})", TEXT)
 
