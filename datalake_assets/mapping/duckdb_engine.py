@@ -127,6 +127,7 @@ def _connect(work: Path, memory_limit: str, threads: int | None) -> "duckdb.Duck
     connection.execute(f"SET temp_directory = {literal(str(work / 'spill'))}")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET preserve_insertion_order = true")
+    connection.execute("SET enable_progress_bar = false")  # on standard output, where Python is interactive
     # Statistics would make a column without nulls REQUIRED in the Parquet file: the schema must not hang on the data.
     connection.execute("SET disabled_optimizers = 'statistics_propagation'")
     if threads is not None:

@@ -69,7 +69,9 @@ def accepted(type: TargetType, value: str) -> str:
         return f"CASE WHEN isfinite({value}) THEN {value} END"  # an overflow casts to infinity
     if type.kind in ("date", "timestamp"):
         # What every reader of the lake can hold; rules out infinity and years before Christ.
-        return f"CASE WHEN year({value}) BETWEEN 1 AND 9999 THEN {value} END"
+        last = "9999-12-31" if type.kind == "date" else "9999-12-31 23:59:59.999999"
+        first = f"{type.duckdb} '0001-01-01'"
+        return f"CASE WHEN {value} BETWEEN {first} AND {type.duckdb} '{last}' THEN {value} END"
     return value
 
 
@@ -89,10 +91,11 @@ def _cast_if(text: str, pattern: str, duckdb_type: str) -> str:
 def _canonical(text: str, duckdb_type: str) -> str:
     """The usual case of a CASE: what is spelled as DuckDB spells the value needs no look at its shape, which is slower.
 
-    Doubles are left out: to spell one takes longer than to look at it.
+    To spell a double takes longer still. All that the cast reads beyond `NUMBER_PATTERN` is a `_` between digits, a
+    minus behind a plus, and the words for infinity and NaN, which `accepted` refuses.
     """
     if duckdb_type in ("FLOAT", "DOUBLE"):
-        return ""
+        return f"WHEN NOT contains({text}, '_') AND NOT contains({text}, '+-') THEN try_cast({text} AS {duckdb_type}) "
     value = f"try_cast({text} AS {duckdb_type})"
     return f"WHEN CAST({value} AS VARCHAR) = {text} THEN {value} "
 

@@ -23,7 +23,8 @@ from datalake_assets.mapping.sql_rows import child_rows, exploded_rows
 if TYPE_CHECKING:
     import duckdb
 
-COPY_OPTIONS = "(FORMAT parquet, COMPRESSION zstd)"
+# The fastest level writes files that are about two percent larger in five sixths of the time.
+COPY_OPTIONS = "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
 MAX_FAILURES = 50  # of one record that the quarantine tells
 _NO_FAILURES = '[]::STRUCT("column" VARCHAR, reason VARCHAR, "value" VARCHAR)[]'
 # Where a value stands among the elements of arrays does not make another reason of it.
