@@ -19,6 +19,8 @@ SPEC = {
 def main() -> None:
     """Ingest the days of the order and count what was published."""
     order = json.loads(sys.argv[1])
+    import dagster_postgres  # noqa: F401 - a run has loaded its storage before its step begins
+
     from datalake_assets.components.lake_pipeline import build_pipeline
     from datalake_assets.components.pipeline_spec import PipelineSpec
     from datalake_assets.ingest.outcomes import Failed, Published
