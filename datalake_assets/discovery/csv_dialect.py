@@ -125,7 +125,7 @@ def _finding(
     if table is None:
         return None
     types = _typed_share(columns)
-    if not types and layout.header == 0 and best.quality <= PROSE_QUALITY:
+    if not types and layout.header == 0 and best.quality <= PROSE_QUALITY and not _is_quoted(block, dialect):
         certainty /= 2  # it may as well be prose with commas
     details = {"dialect": certainty, "header": round(layout.certainty, 3), "types": types}
     reason = "; ".join([_told(best), layout.reason, *notes])
@@ -191,6 +191,11 @@ def _odd_rows(rows: list[list[str]], width: int, *, header_width: int) -> dict[s
     if sum(len(row) > wanted for row in rows) > max(1, SYSTEMATIC_SHARE * len(rows)):
         words["long_rows"] = "rescue"
     return words
+
+
+def _is_quoted(block: RowBlock, dialect: Dialect) -> bool:
+    """Whether values stand in quotes because of the delimiters in them: nobody does that in prose."""
+    return sum(any(dialect.delimiter in cell for cell in row) for row in block.rows) > SYSTEMATIC_SHARE * len(block.rows)
 
 
 def _typed_share(columns: list[Column]) -> float:

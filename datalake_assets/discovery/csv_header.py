@@ -120,6 +120,10 @@ class _Rows:
         if len(numbers) < 2 or not all(len(text) == 4 and 1800 <= int(text) <= 2200 for _, text in numbers):
             return False
         years = [int(text) for _, text in numbers]
+        # Below groups of columns they come again with each group.
+        years = years[: years.index(years[0], 1)] if years[0] in years[1:] else years
+        if [text for _, text in numbers] != [str(year) for year in years] * (len(numbers) // len(years)):
+            return False
         if years != sorted(set(years)) and years != sorted(set(years), reverse=True):
             return False
         return all(self.columns[index].shapes.get("9", 0) == 0 or not self._holds_years(index) for index, _ in numbers)
@@ -140,11 +144,18 @@ class _Rows:
             if not is_data[index] or sum(following) * 2 < len(following):
                 continue
             if not begins or (index and not is_data[index - 1] and self.is_full_names(self.rows[index - 1])):
+                if begins and self._is_one_table(is_data, begins[-1], index):
+                    continue  # a damaged row, of texts only because its cells stand elsewhere
                 begins.append(index)
         if not begins:
             return next((index for index, data in enumerate(is_data) if data), None)
         ends = [*begins[1:], len(self.rows)]
         return max(zip(begins, ends, strict=True), key=lambda pair: (sum(is_data[pair[0] : pair[1]]), -pair[0]))[0]
+
+    def _is_one_table(self, is_data: Sequence[bool], begin: int, index: int) -> bool:
+        """Whether the rows before one that may be a header are data of the same columns, without a break."""
+        before = range(begin, index - 1)
+        return len(before) > 1 and all(is_data[at] and self.fit(self.rows[at]) > 0.9 for at in before)
 
     def is_full_names(self, row: Sequence[str]) -> bool:
         cells = [cell.strip() for cell in row]
@@ -196,8 +207,8 @@ def _header_above(block: RowBlock, table: _Rows, start: int) -> Layout | None:
 def _belongs(block: RowBlock, table: _Rows, index: int, bottom: int) -> bool:
     """Whether the row `index` belongs to the header that begins below it.
 
-    It does if it says the same as the header, fills its gaps, or is as full in a table too wide for pairs of key and
-    value; but not over a blank line.
+    It does if it says the same as the header, fills its gaps, begins with an empty cell as groups of columns do, or is
+    as full in a table too wide for pairs of key and value; but not over a blank line.
     """
     row, below = block.rows[index], block.rows[bottom]
     if index + 1 in block.gaps or len(row) != table.width or not table.is_names(row):
@@ -206,12 +217,12 @@ def _belongs(block: RowBlock, table: _Rows, index: int, bottom: int) -> bool:
     if cells == names:
         return True
     filled = sum(map(bool, cells))
-    if filled == 1:
+    if filled == 1 or not cells[0]:
         return not cells[0]
     gaps = [place for place, name in enumerate(names) if not name or names.count(name) > 1]
     if gaps and any(cells[place] or any(cells[:place]) for place in gaps):
         return True
-    return table.width >= 4 and filled >= 0.75 * table.width
+    return filled >= 0.75 * table.width if table.width >= 4 else filled == table.width == 3
 
 
 def _of_one_row(block: RowBlock, width: int) -> Layout:

@@ -8,7 +8,7 @@ score of a text without any delimiter is that of its single column.
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from datalake_assets.formats.csv_fields import Dialect
@@ -26,6 +26,8 @@ _PREFERENCE = {",": 1.0, ";": 1.0, "\t": 1.02, "|": 1.0, " ": 0.8, ":": 0.6}
 _UNUSUAL_PREFERENCE = 0.75
 # Characters that are part of numbers, dates, names and addresses far more often than they tell fields apart.
 _NEVER = set(".-_+/\\()[]{}<>\"'%$€£@?`")
+_STRICT = (",", ";", "\t", "|")  # they seldom stand in every line unless they tell fields apart
+_SPACES_WITHIN_TEXTS = 0.5
 _QUALITY = {"code": 0.9, "word": 0.8, "empty": 0.6, "text": 0.6}
 _SEVERAL = re.compile(
     r"(?<=[\w\"'])(?:[|;,:~^#*&!=<>§\x1c-\x1f]{2,4}|\s?[|;,:~^#]{1,2}\s|\s[|;~^#]{1,2})(?=[\w\"'$€£+-])"
@@ -70,7 +72,14 @@ def best_dialects(lines: Sequence[str]) -> list[Scored]:
             elif plain.dialect.quote and _are_escaped(lines, plain.dialect):
                 of_delimiter.insert(0, _score(lines, Dialect(delimiter, plain.dialect.quote, "\\")))
         found[delimiter] = max(of_delimiter, key=lambda scored: scored.score)
+    if " " in found and any(_is_stricter(found[other], found[" "]) for other in _STRICT if other in found):
+        found[" "] = replace(found[" "], score=found[" "].score * _SPACES_WITHIN_TEXTS)
     return sorted(found.values(), key=lambda scored: -scored.score)
+
+
+def _is_stricter(scored: Scored, by_space: Scored) -> bool:
+    """Whether a delimiter takes all lines apart alike, the header as well, where spaces do not."""
+    return scored.width > 1 and scored.consistency >= 0.98 and scored.consistency > by_space.consistency
 
 
 def single_column(lines: Sequence[str]) -> Scored:

@@ -52,7 +52,11 @@ def is_footer(row: Sequence[str], columns: Sequence[Column], usual: float) -> bo
     first = row[filled[0]].strip()
     if filled[0] >= width:
         return False
-    if len(filled) == 1 and usual >= 2 and filled[0] < 2 and len(empty) >= min(2, len(always)) and always:
+    others = [index for index in always if index != filled[0]]
+    if len(filled) == 1 and usual >= 2 and filled[0] < 2 and always and not others:
+        # Only this one column always has a value: what stands in it must be nothing like that.
+        return not columns[filled[0]].fits(first) and len(first) > 2 * columns[filled[0]].longest
+    if len(filled) == 1 and usual >= 2 and filled[0] < 2 and len(empty) >= min(2, len(others)) and always:
         return (
             len(row) == 1
             or not columns[filled[0]].fits(first)

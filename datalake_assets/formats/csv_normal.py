@@ -88,7 +88,7 @@ def normal_blocks(table: Table, written: Normalised) -> Iterator[RowBlock]:
     is_short = len(profile) < PROFILED_ROWS
     told = profile[: max(len(profile) * 3 // 4, len(profile) - MAX_FOOTER_ROWS)] if is_short else profile
     columns = columns_of(told, table.width)
-    repair = Repair(columns, table.dialect)
+    repair = Repair(columns, table.dialect, told)
     held = RowBlock()
     for block in chain(first, (_trimmed(each, table) for each in table.blocks)):
         held.extend(block)
@@ -122,8 +122,8 @@ def _normal(block: RowBlock, table: Table, repair: Repair, written: Normalised) 
         problem = block.problems.get(index)
         if len(row) == width and problem is None:
             # A delimiter lost before a quote may be made up for by one within the quotes.
-            if has_quotes and sum(cell.count(quote) % 2 for cell in row) > 1:
-                found = repair.rejoined(row)
+            if has_quotes and (index in block.raws or sum(cell.count(quote) % 2 for cell in row) > 1):
+                found = repair.rejoined(row, block.raws.get(index))
                 if found is not None:
                     written.arranged += 1
                     block.rows[index] = found

@@ -5,6 +5,7 @@ what `csv_normal.py` writes out again.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -29,6 +30,7 @@ TOO_MANY = "has too many fields"
 UNDECODABLE = "is not text of the declared encoding"
 MAX_COLUMNS = 20_000
 PROBED_CHARACTERS = 64 * 1024
+_RULE = re.compile(r":?[-=+]{2,}:?")
 TRAILING_SHARE = 0.9  # of rows that end with a delimiter, from which on it begins no column
 
 
@@ -118,8 +120,16 @@ def table_of(chunks: Iterable[str], source: SourceFormat, *, uri: str) -> Table 
 def joined_names(header: list[list[str]]) -> tuple[str, ...]:
     """The names of a header of one or several rows, without the spaces around them."""
     count = max((len(row) for row in header), default=0)
+    if len(header) > 1:
+        header = [row for row in header if not is_rule(row)]
     columns = ([row[index].strip() for row in header if index < len(row)] for index in range(count))
     return tuple(" ".join(part for part in column if part) for column in columns)
+
+
+def is_rule(row: Sequence[str]) -> bool:
+    """Whether a row only draws a line below the header, as database clients and Markdown do."""
+    cells = [cell.strip() for cell in row]
+    return any(cells) and all(not cell or _RULE.fullmatch(cell) for cell in cells)
 
 
 def _beginning(blocks: Iterator[LineBlock], count: int) -> LineBlock | None:

@@ -7,6 +7,8 @@ a cost; one is taken only if each cell then fits its column and no other arrange
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 from datalake_assets.formats.csv_fields import Dialect, Fields, split_leniently, split_strictly
 from datalake_assets.formats.csv_kinds import TYPED, Column, kind_of
@@ -14,6 +16,8 @@ from datalake_assets.formats.csv_kinds import TYPED, Column, kind_of
 OTHER_DELIMITERS = (",", ";", "\t", "|", " ")
 MIN_PROFILED_ROWS = 5
 MIN_ANCHORS = 2  # cells of a recognisable kind that must stand under columns of that kind
+MIN_REPEATED = 3  # times that each value of a column stands in it, from which on another one is unusual
+MIN_LENGTH = 3  # of texts that are all equally long
 MAX_COLUMNS = 100
 MAX_SURPLUS = 24
 MAX_SPLIT_CHARACTERS = 64
@@ -28,8 +32,10 @@ Arrangement = tuple[int, tuple[str, ...]]
 class Repair:
     """What the whole rows of a file look like, to arrange the others by."""
 
-    def __init__(self, columns: Sequence[Column], dialect: Dialect) -> None:
+    def __init__(self, columns: Sequence[Column], dialect: Dialect, rows: Sequence[Sequence[str]] = ()) -> None:
+        """Learn from `columns` and, if they are given, the `rows` of data that these are the columns of."""
         self._columns = list(columns)
+        self._rows = rows
         self._dialect = dialect
         profiled = max((sum(column.kinds.values()) for column in columns), default=0)
         self._is_able = profiled >= MIN_PROFILED_ROWS and 1 < len(columns) <= MAX_COLUMNS
@@ -57,14 +63,18 @@ class Repair:
                 return list(way[1])
         return None
 
-    def rejoined(self, row: Sequence[str]) -> list[str] | None:
-        """The cells of a row that has as many as it should, but because one lost and one quoted delimiter make up."""
+    def rejoined(self, row: Sequence[str], raw: str | None = None) -> list[str] | None:
+        """The cells of a row that has as many as it should, but because one lost and one quoted delimiter make up.
+
+        Args:
+            raw: its text, if it was kept.
+        """
         if not self._is_able or all(column.fits(cell) for column, cell in zip(self._columns, row, strict=True)):
             return None
         quote, delimiter = self._dialect.quote, self._dialect.delimiter
         cells = (f"{quote}{cell.replace(quote, quote * 2)}{quote}" if delimiter in cell else cell for cell in row)
         self._fits.clear()
-        found = self._parted_at_quote(delimiter.join(cells))
+        found = self._parted_at_quote(raw if raw is not None else delimiter.join(cells))
         return None if found is None else list(found[1])
 
     def _arranged(self, raw: str, dialect: Dialect) -> Arrangement | None:
@@ -80,7 +90,10 @@ class Repair:
         best = self._best(fields, dialect)
         if not best or best[0][0] >= _MISFIT or (len(best) > 1 and best[1][0] <= best[0][0]):
             return None
-        return best[0] if self._anchored(best[0][1]) >= MIN_ANCHORS else None
+        # Without columns of a kind that tells: an empty cell too many, where no row has an empty one, is certain too.
+        is_without_gaps = not any(column.kinds["empty"] for column in self._columns)
+        is_emptied = is_without_gaps and list(best[0][1]) == [value for value in fields.values if value]
+        return best[0] if is_emptied or self._anchored(best[0][1]) >= MIN_ANCHORS else None
 
     def _parted_at_quote(self, raw: str) -> Arrangement | None:
         """The cells of a row that lacks the delimiter before or behind a quote."""
@@ -100,7 +113,8 @@ class Repair:
         if outcome != "whole" or len(fields.values) != len(self._columns):
             return []
         cost = _CHANGE + sum(self._cost(index, value) for index, value in enumerate(fields.values))
-        if cost >= _MISFIT or self._anchored(fields.values) < MIN_ANCHORS:
+        # Where few columns are of a kind that tells, the quotes tell by themselves.
+        if cost >= _MISFIT or self._anchored(fields.values) < min(MIN_ANCHORS, sum(self._is_anchor)):
             return []
         return [(cost, tuple(fields.values))]
 
@@ -109,7 +123,8 @@ class Repair:
         return sum(
             1
             for index, value in enumerate(values)
-            if value and self._is_anchor[index] and self._columns[index].fits(value)
+            if value in self._habits[index].values
+            or (value and self._is_anchor[index] and self._columns[index].fits(value))
         )
 
     def _best(self, fields: Fields, dialect: Dialect) -> list[Arrangement]:
@@ -177,7 +192,15 @@ class Repair:
             return _UNUSUAL * 2
         if not column.fits(value):
             return _MISFIT
-        return 0 if column.main not in TYPED or column.kinds[kind_of(value)] else _UNUSUAL
+        is_usual = column.main not in TYPED or column.kinds[kind_of(value)]
+        return _UNUSUAL * (not is_usual) + _UNUSUAL * (not self._habits[index].is_kept_by(value))
+
+    @cached_property
+    def _habits(self) -> list["_Habit"]:
+        if not self._rows:
+            return [_Habit() for _ in self._columns]
+        whole = [row for row in self._rows if len(row) == len(self._columns)]
+        return [_Habit.of(cells) for cells in zip(*whole, strict=True)]
 
     def _splits(self, value: str, is_quoted: bool, index: int) -> Iterator[tuple[str, str]]:
         """A cell taken apart into two, because the delimiter between them is missing.
@@ -188,8 +211,19 @@ class Repair:
             return
         size = len(value)
         if self._is_anchor[index]:
+            habit, next_habit = self._habits[index], self._habits[index + 1]
+            if habit.length and habit.length < size:
+                left, right = value[: habit.length], value[habit.length :]
+                if self._columns[index].fits(left) and self._columns[index + 1].fits(right):
+                    yield left, right
+                    return
             if self._columns[index].fits(value):
                 return
+            if next_habit.length and next_habit.length < size:
+                left, right = value[: -next_habit.length], value[-next_habit.length :]
+                if self._columns[index].fits(left) and self._columns[index + 1].fits(right):
+                    yield left, right
+                    return
             for at in range(min(size - 1, MAX_SPLIT_CHARACTERS), 0, -1):
                 if (
                     self._columns[index].fits(value[:at])
@@ -203,6 +237,26 @@ class Repair:
                 if self._columns[index + 1].fits(value[at:]) and kind_of(value[at:]) != "empty":
                     yield value[:at], value[at:]
                     return
+
+
+@dataclass(frozen=True)
+class _Habit:
+    """What a column holds beyond its kind: texts of one length, or the same few values again and again."""
+
+    length: int = 0
+    values: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, cells: Sequence[str]) -> "_Habit":
+        filled = [cell for cell in cells if cell]
+        values = frozenset(filled)
+        lengths = set(map(len, values))
+        length = lengths.pop() if len(lengths) == 1 and len(values) >= MIN_PROFILED_ROWS else 0
+        is_few = len(filled) >= MIN_REPEATED and len(values) * MIN_REPEATED <= len(filled)
+        return cls(length if length >= MIN_LENGTH else 0, values if is_few else frozenset())
+
+    def is_kept_by(self, value: str) -> bool:
+        return (not self.length or len(value) == self.length) and (not self.values or value in self.values)
 
 
 def _keep(best: list[Arrangement], found: Arrangement) -> None:

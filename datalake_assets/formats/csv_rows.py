@@ -292,13 +292,18 @@ class RowReader:
             several = self._several_lines(position)
             if several is not None:
                 end, found = several
-                if len(found.values) == self.width or not self.width or not self._fits_alone(line):
+                if (
+                    len(found.values) == self.width
+                    or not self.width
+                    or not self._fits_alone(line)
+                    or not any(map(self._is_row, self._lines[position + 1 : end]))
+                ):
                     self._emit(number, found, position, end, out)
                     return end
         self.strays += outcome != "whole"
         stray = self._stray(line) if outcome != "whole" else None
         if stray is not None:
-            self._emit(number, stray[1], position, position + 1, out)
+            out.add(number, stray[1].values, line)
             return position + 1
         if outcome == "bad":
             longer = self._stray_over_lines(position)
@@ -341,6 +346,10 @@ class RowReader:
                 out.add(number + index, values)
         self.other_ends += len(pieces) - 1
         return True
+
+    def _is_row(self, line: str) -> bool:
+        outcome, fields = split_strictly(line.removesuffix("\r"), self.dialect)
+        return outcome == "whole" and len(fields.values) == self.width
 
     def _fits_alone(self, line: str) -> bool:
         return self._stray(line) is not None
