@@ -20,6 +20,18 @@ _SURE_DESPITE_PROSE = 0.6
 _PROSE_LETTERS = 0.85
 _WORD = re.compile(r"[^\W\d_]+")
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’)]*(?:\s|$)")
+_CODE_LINES = 400
+_TYPED_DESPITE_CODE = 0.3  # of the columns: programs have none of numbers or dates
+_STATEMENT = re.compile(
+    r"""\s*(?:[#]include\b|[#]!/|//|/\*|\*/|--\s|@\w+\s*(?:\(|$)
+    |(?:import|from|def|class|return|elif|for|while|with|try|except|raise|public|private|protected|static|var|let|const
+    |function|func|fn|using|package|namespace|struct|enum|interface|if|else|switch|case|print|echo|export|local
+    |select|insert\s+into|create|update|delete\s+from|alter|drop|grant|set|begin|commit|copy|where|group\s+by|order\s+by
+    )(?:\s|\(|:$|;$)
+    |[\w.]+\s(?:=|\+=|:=)\s\S|[\w.]+\(.*\)\s*;?$)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_BLOCK = re.compile(r"(?:[;{}(]|\)\s*:)\s*$")
 _MAX_FOOTER_BYTES = 256 * 1024 * 1024
 
 
@@ -96,7 +108,17 @@ def delimited(content: Content) -> Verdict:
         return Verdict("csv", 0.05, "one line of words is no table")
     if found.certainty < _SURE_DESPITE_PROSE and is_prose(text[:CSV_CHARACTERS]):
         return Verdict("csv", 0.05, f"reads as prose: {found.reason}")
+    if found.details["types"] < _TYPED_DESPITE_CODE and is_code(text[:CSV_CHARACTERS]):
+        return Verdict("csv", 0.05, f"reads as source code: {found.reason}")
     return Verdict("csv", found.certainty, found.reason, details=dict(found.details), source=found.source)
+
+
+def is_code(text: str) -> bool:
+    """Whether a text is a program or SQL: most lines begin with its words or end as statements and blocks do."""
+    lines = [line for line in text.splitlines()[:_CODE_LINES] if line.strip()]
+    begun = sum(1 for line in lines if _STATEMENT.match(line))
+    ended = sum(1 for line in lines if _BLOCK.search(line))
+    return begun * 5 >= len(lines) and (begun + ended) * 2 > len(lines)
 
 
 def is_prose(text: str) -> bool:

@@ -16,7 +16,9 @@ from datalake_assets.formats.source_format import MAX_SKIPPED_LINES, SourceForma
 MIN_CERTAINTY = 0.2
 PROSE_QUALITY = 0.62  # of a text in which no column holds anything but texts
 SYSTEMATIC_SHARE = 0.05  # of rows that are short or long, from which on that is no mistake of single rows
-_CONTROL = frozenset(chr(code) for code in range(32)) - set("\t\r\n\f\v\x1c\x1d\x1e\x1f\x01\x02\x1a")
+# What terminals, old systems and other delimiters use is no sign of binary data.
+_CONTROL = dict.fromkeys(set(range(32)) - set(b"\t\r\n\f\v\b\x1a\x1b\x1c\x1d\x1e\x1f\x01\x02\x03"))
+MAX_CONTROL_SHARE = 0.005
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ def find_csv(text: str, *, is_complete: bool, encoding: str = "utf-8") -> CsvFin
         None for a text without lines, a binary one, JSON lines, XML and prose.
     """
     text = text.removeprefix("\ufeff")
-    if not text or not _CONTROL.isdisjoint(text[:65_536]):
+    head = text[:65_536]
+    if not text or len(head) - len(head.translate(_CONTROL)) > MAX_CONTROL_SHARE * len(head):
         return None
     end = line_end_of(text)
     lines = text.split(end)
@@ -125,6 +128,8 @@ def _finding(
     if table is None:
         return None
     types = _typed_share(columns)
+    if table.width == 1 < width and not types:
+        return None  # sentences or statements that end with the same mark
     if not types and layout.header == 0 and best.quality <= PROSE_QUALITY and not _is_quoted(block, dialect):
         certainty /= 2  # it may as well be prose with commas
     details = {"dialect": certainty, "header": round(layout.certainty, 3), "types": types}

@@ -33,6 +33,9 @@ def json_text(content: Content) -> Verdict:
     if not records and not broken and is_cut is None:
         return Verdict("json", 0.0, "begins as JSON but holds no record")
     if text[0] == "[":
+        if not records and content.is_complete and _is_json(text):
+            told = "is a JSON array without any object, which holds no records"
+            return Verdict("json", 0.0, told, is_final=True)
         return _array(records, broken, is_cut)
     if (len(records) + len(broken)) <= 1:
         verdict = _document(text, records, broken, is_cut)
@@ -83,6 +86,16 @@ def _values(text: str, *, is_complete: bool) -> tuple[list[str], list[str], str 
     return records, broken, None
 
 
+def _is_json(text: str) -> bool:
+    import json
+
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def _array(records: list[str], broken: list[str], is_cut: str | None) -> Verdict:
     words = {"format": "json", "layout": "array"}
     if not records and not broken and is_cut:
@@ -108,7 +121,8 @@ def _document(text: str, records: list[str], broken: list[str], is_cut: str | No
         words = {"format": "json", "layout": "document", "records": found.path}
         return Verdict("json", 0.95 if found.is_named else 0.8, reason, words)
     if is_cut is not None:
-        return Verdict("json", 0.5, "one object that goes beyond the sample", {"format": "json"})
+        certainty = 0.9 if _SURE.match(text) else 0.5
+        return Verdict("json", certainty, "one object that goes beyond the sample", {"format": "json"})
     told = f"; its member {found.path} is an array, but one of many members" if found else ""
     return Verdict(
         "json", 0.9, f"one valid object, which is one record{told}", {"format": "json", "layout": "document"}

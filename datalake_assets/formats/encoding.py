@@ -1,6 +1,7 @@
 """From bytes to text: which encoding a text is in, and decoding it piece by piece."""
 
 import codecs
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -20,6 +21,8 @@ _MIN_NUL_SHARE = 0.1
 _MAX_CONTROL_SHARE = 0.02
 _TEXT_CONTROLS = b"\t\n\r\x0b\x0c\x1b\x1a\x08\x1c\x1d\x1e\x1f\x01\x02\x03"
 _OTHER_CONTROLS = bytes(set(range(32)) - set(_TEXT_CONTROLS)) + b"\x7f"
+_WRONG_BYTE = re.compile("[\udc80-\udcff]")
+_MIN_RIGHT_CHARACTERS = 4  # of UTF-8, for each byte that is wrong in it
 _CP1252_PRINTABLE = frozenset(range(0x80, 0xA0)) - {0x81, 0x8D, 0x8F, 0x90, 0x9D}
 
 
@@ -58,7 +61,7 @@ def detect_encoding(head: bytes, *, is_complete: bool = False) -> DetectedEncodi
         return DetectedEncoding("utf-8", 1.0 if not head.isascii() else 0.99, "every byte is valid UTF-8")
     if nuls:
         return _utf16(head, nuls) or _with_nuls(head, nuls, is_complete)
-    return _one_byte(head)
+    return _nearly_utf8(head, is_complete) or _one_byte(head)
 
 
 def decoded(
@@ -127,6 +130,20 @@ def _is_utf8(head: bytes, is_complete: bool) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _nearly_utf8(head: bytes, is_complete: bool) -> DetectedEncoding | None:
+    """UTF-8 with single wrong bytes: other encodings hardly ever look like several characters of UTF-8."""
+    text = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode(head, final=is_complete)
+    wrong = sum(map(text.count, set(_WRONG_BYTE.findall(text))))
+    right = len(text) - len(text.encode("ascii", "ignore")) - wrong
+    if right < _MIN_RIGHT_CHARACTERS or wrong * _MIN_RIGHT_CHARACTERS > right:
+        return None
+    if len(head) - len(head.translate(None, _OTHER_CONTROLS)) > len(head) * _MAX_CONTROL_SHARE:
+        return None
+    return DetectedEncoding(
+        "utf-8", 0.8, f"valid UTF-8 but for {wrong} wrong bytes among {right} characters beyond ASCII"
+    )
 
 
 def _utf16(head: bytes, nuls: int) -> DetectedEncoding | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from datalake_assets.errors import EmptyObject, UnreadableObject
 from datalake_assets.formats.batches import MAX_RECORD_CHARACTERS, NestedRecord, nested_batches
 from datalake_assets.formats.bytes import text_chunks
-from datalake_assets.formats.json_text import JsonScanner, why_no_record
+from datalake_assets.formats.json_text import FOLLOWED, JsonScanner, why_no_record
 from datalake_assets.formats.lines import numbered_lines, shown
 
 if TYPE_CHECKING:
@@ -93,7 +93,10 @@ def detect_layout(head: str) -> "JsonLayout":
     if len(head) > MAX_RECORD_CHARACTERS or (len(lines) == 1 and "\n" not in head):
         # One line only, maybe cut: an object is a record either way.
         return "concatenated"
-    if why_no_record(lines[0]) is None and lines[1:2] and lines[1][0] in "{[":
+    first = why_no_record(lines[0])
+    if first == FOLLOWED:
+        return "concatenated"
+    if first is None and lines[1:2] and lines[1][0] in "{[":
         return "lines"
     good = sum(why_no_record(line) is None for line in lines)
     return "lines" if good * 2 >= len(lines) else "concatenated"

@@ -17,6 +17,7 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _STRUCTURE = re.compile(r'[{}\[\]"]')
 _SCALAR_END = re.compile(r"[,\]}\s]")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+FOLLOWED = "is followed by something else on its line"
 _KINDS = {"[": "an array", '"': "a text", "t": "a boolean", "f": "a boolean", "n": "null"}
 
 
@@ -50,7 +51,7 @@ def why_no_record(text: str) -> str | None:
     except ValueError as error:
         return f"is no valid JSON: {_told(error, text)}"
     if end != len(text) and text[end:].strip():
-        return "is followed by something else on its line"
+        return FOLLOWED
     return _why_no_object(text, value)
 
 
