@@ -1,50 +1,60 @@
 """Print a mapping as a program of its own: readable, commented, without this package.
 
-A program consists of the mapping's statements and of modules of this folder as they stand: `script_reader`,
-`script_files` and the one of its engine import nothing but each other, the standard library and the engine.
+A program consists of the mapping's statements and of what it needs of modules of this package, as they stand there.
 """
 
-import ast
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
-from pathlib import Path
-from typing import Literal, get_args
+from typing import IO, Any, Literal, get_args
 
 from datalake_assets.errors import Unsupported
+from datalake_assets.formats.paths import path_parts
 from datalake_assets.formats.source_format import SourceFormat
 from datalake_assets.mapping.columns import Column
 from datalake_assets.mapping.header import wanted_paths
 from datalake_assets.mapping.masks import masked_paths
+from datalake_assets.mapping.script_bundle import bundle
+from datalake_assets.mapping.script_elements import expand
 from datalake_assets.mapping.script_files import Mapping
-from datalake_assets.mapping.script_reader import Source
+from datalake_assets.mapping.script_levels import element_tables, wanted_keys
+from datalake_assets.mapping.script_reader import Elements, Row, Shape, Source, read_csv
+from datalake_assets.mapping.script_records import read_json, read_odd_csv
 from datalake_assets.mapping.script_sql import compile_duckdb
-from datalake_assets.mapping.spark_sql import compile_spark, wanted_keys
+from datalake_assets.mapping.spark_sql import compile_spark, spark_shapes
 from datalake_assets.mapping.spec import MappingSpec
 
 ScriptEngine = Literal["duckdb", "spark", "glue"]
 ENGINES: tuple[ScriptEngine, ...] = get_args(ScriptEngine)
 
-_FOLDER = Path(__file__).parent
 _PACKAGE = __name__.partition(".")[0]
+_READERS = (
+    "mapping.script_errors",
+    "formats.encoding",
+    "formats.lines",
+    "formats.batches",
+    "formats.json_text",
+    "formats.json_records",
+    "formats.csv_fields",
+    "formats.csv_lines",
+    "formats.csv_kinds",
+    "formats.csv_rows",
+    "formats.csv_tables",
+    "formats.csv_records",
+    "mapping.script_reader",
+    "mapping.script_json",
+    "mapping.script_records",
+    "mapping.script_elements",
+    "mapping.script_files",
+)
 _MODULES: dict[ScriptEngine, tuple[str, ...]] = {
-    "duckdb": ("script_reader", "script_files", "script_duckdb"),
-    "spark": ("script_reader", "script_files", "script_spark"),
-    "glue": ("script_reader", "script_files", "script_spark", "script_glue"),
+    "duckdb": (*_READERS, "mapping.script_duckdb"),
+    "spark": (*_READERS, "mapping.script_spark"),
+    "glue": (*_READERS, "mapping.script_spark", "mapping.script_glue"),
 }
 _NEEDS = {
     "duckdb": "Needs Python 3.11 and duckdb, and boto3 for s3:// paths.",
     "spark": "Run it with spark-submit; needs Spark 3.5 or 4 with pyarrow, and boto3 on all machines for s3:// inputs.",
     "glue": "Run it as a job of AWS Glue 5, or with spark-submit; input and output are job parameters.",
-}
-# Names of settings that a program's reader does not know, with the value at which they change nothing.
-_UNKNOWN_WORDS = {
-    "header": 1,
-    "names": (),
-    "skip_rows": 0,
-    "skip_footer": 0,
-    "short_rows": "reject",
-    "long_rows": "reject",
 }
 
 
@@ -59,12 +69,13 @@ def print_script(name: str, spec: MappingSpec, patterns: Sequence[str], engine: 
         Unsupported: the pipeline has a word or a format that such a program cannot do.
     """
     mapping = build_mapping(name, spec, patterns, engine)
-    bodies: list[str] = []
-    imports: set[tuple[str, str]] = set()
-    for module in _MODULES[engine]:
-        body, needed = _module(module)
-        bodies.append(body)
-        imports |= needed
+    modules = [f"{_PACKAGE}.{name}" for name in _MODULES[engine]]
+    functions = [each for each in (mapping.read, mapping.expand) if each is not None]
+    roots = [(modules[-1], "main"), (Mapping.__module__, "Mapping"), (Source.__module__, "Source")]
+    roots += [(each.__module__, each.__name__) for each in functions]
+    roots += [(Elements.__module__, "Elements")] * bool(mapping.source.elements)
+    roots += [(Shape.__module__, "Shape")] * bool(mapping.source.shapes)
+    bodies, imports = bundle(modules, roots)
     return "\n".join(
         [
             "#!/usr/bin/env python3",
@@ -85,21 +96,30 @@ def print_script(name: str, spec: MappingSpec, patterns: Sequence[str], engine: 
 
 def build_mapping(name: str, spec: MappingSpec, patterns: Sequence[str], engine: ScriptEngine) -> Mapping:
     """What the program of an engine is about; raises as `print_script`."""
-    if engine == "duckdb":
-        statements = compile_duckdb(spec)
-    else:
-        queries = compile_spark(spec)
-        statements = (queries.checked, queries.good, queries.quarantine)
-    return Mapping(name, build_source(spec), tuple(patterns), spec.bad_rows.fail_above, *statements)
+    statements = compile_duckdb(spec) if engine == "duckdb" else compile_spark(spec)
+    source = build_source(spec, engine)
+    return Mapping(
+        name=name,
+        source=source,
+        patterns=tuple(patterns),
+        fail_above=spec.bad_rows.fail_above,
+        read=_reader_of(spec.source),
+        tables=statements.tables,
+        outputs=statements.outputs,
+        mapped=statements.mapped,
+        expand=expand if source.elements or source.shapes else None,
+    )
 
 
-def build_source(spec: MappingSpec) -> Source:
+def build_source(spec: MappingSpec, engine: ScriptEngine = "duckdb") -> Source:
     """How a program reads the raw files; raises as `print_script`."""
     source = spec.source
     _require_readable(source)
     required = [column.from_ for column in spec.columns if isinstance(column, Column) and column.required]
+    columns = tuple(wanted_paths(spec))
     return Source(
-        columns=tuple(wanted_paths(spec)),
+        columns=columns,
+        paths=() if source.is_flat else tuple(path_parts(path) for path in columns),
         required=tuple(dict.fromkeys(required)),
         masked=masked_paths(spec),
         keys=tuple(wanted_keys(spec)),
@@ -110,21 +130,38 @@ def build_source(spec: MappingSpec) -> Source:
         delimiter=source.delimiter,
         quote=source.quote,
         escape=source.escape,
+        header=source.header,
+        names=source.names,
+        skip_rows=source.skip_rows,
+        skip_footer=source.skip_footer,
+        short_rows=source.short_rows,
+        long_rows=source.long_rows,
+        tables=source.tables,
+        layout=source.layout,
+        records=source.records,
+        elements=tuple(table.elements for table in element_tables(spec)),
+        shapes=() if engine == "duckdb" else spark_shapes(spec),
     )
 
 
+def _reader_of(source: SourceFormat) -> Callable[[IO[bytes], str, Source], Iterator[Row]]:
+    if source.format == "json":
+        return read_json
+    is_plain = (
+        len(source.delimiter) == 1
+        and source.delimiter.isascii()
+        and source.header <= 1
+        and source.skip_footer == 0
+        and (source.short_rows, source.long_rows, source.tables) == ("reject", "reject", "all")
+    )
+    return read_csv if is_plain else read_odd_csv
+
+
 def _require_readable(source: SourceFormat) -> None:
-    if source.format != "csv":
+    if source.format not in ("csv", "json"):
         raise Unsupported(
             f"a program of its own does not read the format {source.format}",
-            expected="csv",
-            todo="Let the platform run this pipeline.",
-        )
-    words = [word for word, default in _UNKNOWN_WORDS.items() if getattr(source, word) != default]
-    if words:
-        raise Unsupported(
-            f"a program of its own does not know {', '.join(words)} of a source",
-            expected="csv files with one header line, and rows as wide as it",
+            expected="csv or json",
             todo="Let the platform run this pipeline.",
         )
 
@@ -137,33 +174,6 @@ def _import_lines(imports: set[tuple[str, str]]) -> list[str]:
         if name:
             named.setdefault(module, []).append(name)
     return [*(f"import {module}" for module in modules), *(f"from {m} import {', '.join(n)}" for m, n in named.items())]
-
-
-def _module(name: str) -> tuple[str, set[tuple[str, str]]]:
-    """The code of a module without its docstring and imports, and what it imports from elsewhere."""
-    text = (_FOLDER / f"{name}.py").read_text()
-    tree = ast.parse(text)
-    lines = text.splitlines()
-    imports: set[tuple[str, str]] = set()
-    for node in tree.body:
-        is_docstring = node is tree.body[0] and isinstance(node, ast.Expr)
-        # Names for type checkers only stand in quotes.
-        is_guarded = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        if not (is_docstring or is_guarded or isinstance(node, ast.Import | ast.ImportFrom)):
-            continue
-        if isinstance(node, ast.Import):
-            imports |= {(alias.name, "") for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and not (node.module or "").startswith(_PACKAGE):
-            imports |= {(node.module or "", alias.name) for alias in node.names if alias.name != "TYPE_CHECKING"}
-        assert node.end_lineno is not None
-        for number in range(node.lineno - 1, node.end_lineno):
-            lines[number] = "\0"
-    code = "\n".join(line for line in lines if line != "\0").strip("\n")
-    # What is there for this package's own tools says nothing to others.
-    code = re.sub(r"  # (?:type: ignore\[|noqa).*", "", code)
-    docstring = ast.get_docstring(tree) or ""
-    title = docstring.partition("\n")[0]
-    return f"# {'-' * 118}\n# {title}\n# {'-' * 118}\n\n{code}\n", imports
 
 
 def _docstring(mapping: Mapping, engine: ScriptEngine) -> str:
@@ -185,11 +195,21 @@ Every record of a file ends in good or in quarantine, never in both and never in
 
 def _statements(mapping: Mapping) -> str:
     told = {
-        "CHECKED": (mapping.checked, "Texts become values, and each row gets a list of what is wrong with it."),
-        "GOOD": (mapping.good, "What the table holds."),
-        "QUARANTINE": (mapping.quarantine, "What was set aside, and why."),
+        "checked": "Texts become values, and each row gets a list of what is wrong with it.",
+        "judged": "What is wrong with the elements of a record is wrong with the record.",
+        "good": "What the table holds.",
+        "good_rows": "What the table holds.",
+        "quarantine": "What was set aside, and why.",
     }
-    return "\n".join(f"# {why}\n{name} = {_quoted(text)}\n" for name, (text, why) in told.items())
+    written = []
+    for name, text in (*mapping.tables, *mapping.outputs):
+        default = "The values of elements." if name.startswith("checked_") else "What a table of children holds."
+        written.append(f"# {told.get(name, default)}\n{_constant(name)} = {_quoted(text)}\n")
+    return "\n".join(written)
+
+
+def _constant(name: str) -> str:
+    return name.upper().replace("CHILDREN/", "CHILD_")
 
 
 def _quoted(text: str) -> str:
@@ -198,18 +218,23 @@ def _quoted(text: str) -> str:
     return f'r"""\n{text}\n"""' if is_plain else repr(text)
 
 
-def _written(value: Mapping | Source, indent: str = "") -> str:
-    """The call that makes the value, without what is at its default."""
+def _written(value: Any, indent: str = "") -> str:
+    """The call that makes a value of the reader's own classes, without what is at its default."""
     lines = []
-    statements = {"checked", "good", "quarantine"}
     for field in fields(value):
         content = getattr(value, field.name)
         if content == field.default:
             continue
-        if field.name in statements and isinstance(value, Mapping):
-            written = field.name.upper()
+        if field.name in ("tables", "outputs") and isinstance(value, Mapping):
+            pairs = "".join(f"{indent}        ({name!r}, {_constant(name)}),\n" for name, _ in content)
+            written = f"(\n{pairs}{indent}    )"
+        elif callable(content):
+            written = content.__name__
         elif isinstance(content, Source):
             written = _written(content, indent + "    ")
+        elif content and isinstance(content, tuple) and isinstance(content[0], Elements | Shape):
+            each = "".join(f"{indent}        {_written(one, indent + '        ')},\n" for one in content)
+            written = f"(\n{each}{indent}    )"
         else:
             written = _one_a_line(content, indent + "    ")
         lines.append(f"{indent}    {field.name}={written},")

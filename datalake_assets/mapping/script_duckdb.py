@@ -8,6 +8,8 @@ from pathlib import Path
 
 from datalake_assets.mapping.script_files import (
     Mapping,
+    cells,
+    columns_of,
     find_files,
     is_s3,
     read_arguments,
@@ -45,38 +47,37 @@ def map_to_parquet(mapping: Mapping, files: Sequence[str], target: Path, work: P
         raise BadFile(f"{target}: the output is not empty")
     texts = work / "records.csv"
     with texts.open("w", encoding="utf-8", newline="") as out:
-        csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(_lines(mapping, files))
+        csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(_lines_of_texts(mapping, files))
     connection = duckdb.connect(str(work / "work.duckdb"))
     # Times with an offset become UTC.
     connection.execute("SET TimeZone = 'UTC'")
     # Statistics would make a column without nulls REQUIRED in the Parquet file: the schema must not hang on the data.
     connection.execute("SET disabled_optimizers = 'statistics_propagation'")
-    number = len(mapping.source.columns) + len(mapping.source.keys)
-    names = ["source_file", "reason", "raw", "surplus", *(f"c{each}" for each in range(number))]
-    columns = {"source_row": "BIGINT"} | dict.fromkeys(names, "VARCHAR")
+    kinds = {"number": "BIGINT", "text": "VARCHAR"}
+    columns = {name: kinds[kind] for name, kind in columns_of(mapping.source)}
     connection.execute(
-        "CREATE TABLE records AS SELECT * FROM read_csv(?, columns = ?, header = false, delim = ',', quote = '\"', "
+        "CREATE TABLE rows_read AS SELECT * FROM read_csv(?, columns = ?, header = false, delim = ',', quote = '\"', "
         "escape = '\"', nullstr = ?, auto_detect = false, parallel = false, max_line_size = ?)",
         [str(texts), columns, _NULL, _MAX_LINE_BYTES],
     )
     texts.unlink()
-    connection.execute(f"CREATE TABLE checked AS {mapping.checked}")
-    for name, query in (("good", mapping.good), ("quarantine", mapping.quarantine)):
+    for level in range(len(mapping.source.elements) + 1):
+        name = f"elements_{level}" if level else "records"
+        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM rows_read WHERE level = {level}")
+    for name, query in mapping.tables:
+        connection.execute(f"CREATE TABLE {name} AS {query}")
+    counts = []
+    for name, query in mapping.outputs:
         (target / name).mkdir(parents=True)
         path = str(target / name / "part-00000.parquet").replace("'", "''")
-        connection.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
-    totals = connection.execute(
-        "SELECT (SELECT count(*) FROM checked WHERE failures IS NULL), "
-        "(SELECT count(*) FROM checked WHERE failures IS NOT NULL), "
-        f"(SELECT count(*) FROM ({mapping.good}))"
-    ).fetchall()
+        copied = connection.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)").fetchall()
+        counts.append(int(copied[0][0]))
+    ((mapped,),) = connection.execute(mapping.mapped).fetchall()
     connection.close()
-    ((mapped, bad, good),) = totals
-    return good, bad, mapped - good
+    return counts[0], counts[1], mapped - counts[0]
 
 
-def _lines(mapping: Mapping, files: Sequence[str]) -> Iterator[list[str | int]]:
+def _lines_of_texts(mapping: Mapping, files: Sequence[str]) -> Iterator[list[str | int]]:
     for file in files:
-        for row in read_rows(file, mapping.source):
-            texts = (row.source_file, row.reason, row.raw, row.surplus, *row.texts)
-            yield [row.source_row, *(_NULL if text is None else text for text in texts)]
+        for row in read_rows(file, mapping):
+            yield [_NULL if cell is None else cell for cell in cells(row, mapping.source)]

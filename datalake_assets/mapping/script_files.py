@@ -3,28 +3,78 @@
 import argparse
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from datalake_assets.mapping.script_reader import BadFile, Row, Source, read_csv
+from datalake_assets.mapping.script_reader import BadFile, Row, Source
 
 
 @dataclass(frozen=True)
 class Mapping:
     """One pipeline: how its files are read, and the statements that make good rows and quarantine of them.
 
-    `checked` reads the table `records` and becomes `checked`, which the other two read.
+    `tables` are made one after the other, the first of the table `records` (and of `elements_1` ..., a table for each
+    of the source's `elements`); `outputs` are written, each to the folder of its name: the first is good, the second
+    quarantine. `mapped` counts the good rows with those that repeat others. `expand` makes elements of records.
     """
 
     name: str
     source: Source
     patterns: tuple[str, ...]
     fail_above: float
-    checked: str
-    good: str
-    quarantine: str
+    read: Callable[[IO[bytes], str, Source], Iterator[Row]]
+    tables: tuple[tuple[str, str], ...]
+    outputs: tuple[tuple[str, str], ...]
+    mapped: str
+    expand: Callable[[Row, Source], Iterator[Row]] | None = None
+
+
+def columns_of(source: Source) -> list[tuple[str, str]]:
+    """Name and kind of what a row is to SQL: `number`, `text`, or `nested` with the number of its shape."""
+    width = max([len(source.columns), *(len(each.paths) + len(each.outside or ()) for each in source.elements)])
+    numbers = ["source_row", "level", *(f"p{each}" for each in range(_depth(source)))]
+    texts = ["source_file", "reason", "raw", "surplus", "no_object"]
+    texts += [f"a{each}" for each in range(_arrays(source))]
+    texts += [f"c{each}" for each in range(width + len(source.keys))]
+    found = [*((name, "number") for name in numbers), *((name, "text") for name in texts)]
+    for number in range(len(source.shapes)):
+        found += [(f"j{number}", f"nested {number}"), (f"u{number}", "text")]
+    return found
+
+
+def cells(row: Row, source: Source) -> list[Any]:
+    """The values of a row in the order of `columns_of`."""
+    width = max([len(source.columns), *(len(each.paths) + len(each.outside or ()) for each in source.elements)])
+    places = [*row.places, *[None] * (_depth(source) - len(row.places))]
+    wrong = [*row.wrong, *[None] * (_arrays(source) - len(row.wrong))]
+    texts = [*row.texts, *[None] * (width + len(source.keys) - len(row.texts))]
+    nested = row.nested or (None,) * (2 * len(source.shapes))
+    told = (row.source_file, row.reason, row.raw, row.surplus, row.no_object)
+    return [row.source_row, row.level, *places, *told, *wrong, *texts, *nested]
+
+
+def _depth(source: Source) -> int:
+    """How many positions an element has at most."""
+    deepest = 0
+    for number in range(len(source.elements)):
+        depth, at = 0, number
+        while True:
+            depth += 1
+            parent = source.elements[at].parent
+            if parent is None:
+                break
+            at = parent
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _arrays(source: Source) -> int:
+    """How many arrays a record or an element has at most."""
+    found = Counter(each.parent for each in source.elements)
+    return max(found.values(), default=0)
 
 
 def read_arguments(mapping: Mapping, arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -72,11 +122,16 @@ def is_s3(name: str) -> bool:
     return name.startswith(("s3://", "s3a://"))
 
 
-def read_rows(uri: str, source: Source) -> Iterator[Row]:
-    """All records of one raw file."""
+def read_rows(uri: str, mapping: Mapping) -> Iterator[Row]:
+    """All records of one raw file, each with its elements behind it."""
+    source, expand = mapping.source, mapping.expand
     with open_file(uri) as stream:
         try:
-            yield from read_csv(stream, uri, source)
+            for row in mapping.read(stream, uri, source):
+                if expand is None:
+                    yield row
+                else:
+                    yield from expand(row, source)
         except BadFile as error:
             raise BadFile(str(error) if uri in str(error) else f"{uri}: {error}") from error
 

@@ -11,8 +11,11 @@ import lzma
 import re
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import IO, Any, NamedTuple
 from urllib.parse import unquote
 
@@ -28,6 +31,7 @@ NOT_DECODABLE = "is not valid in the encoding of the file"
 TOO_LONG = f"is longer than {MAX_RECORD_BYTES} bytes"
 
 # A byte that is not UTF-8 is read as one of these, so that it costs its record and not its file.
+_PROBED_RECORDS = 500
 _WRONG_BYTE = re.compile("[\udc80-\udcff]")
 
 
@@ -36,10 +40,44 @@ class BadFile(Exception):
 
 
 @dataclass(frozen=True)
+class Elements:
+    """Rows made of an array: where it is, and what is wanted of each of its elements.
+
+    `array` is the column of the record that holds it, or for one within other elements its `path` in them; `parent`
+    is then the number of those. `paths` are the names that lead to each text, None for the element itself, `_key` for
+    its name in a map. `named` are the members that are not left over, None where nothing is. `outside` are the places
+    of the record's columns that each row of an exploded table has behind its own, None for a table of children.
+    """
+
+    array: str
+    path: tuple[str, ...]
+    paths: tuple[tuple[str, ...] | None, ...]
+    named: tuple[tuple[str, ...], ...] | None = None
+    parent: int | None = None
+    is_map: bool = False
+    needs_objects: bool = False
+    outside: tuple[int, ...] | None = None
+    keeps_empty: bool = True
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A nested column: the number of its `Elements` (None for the record), its place there, and its type.
+
+    `tree` is None for a scalar, ("array", inner), ("map", inner) or ("struct", ((name, inner), ...)).
+    """
+
+    level: int | None
+    place: int
+    tree: Any
+
+
+@dataclass(frozen=True)
 class Source:
     """How the raw files are written and which of their columns are wanted, in the order of c0, c1 ..."""
 
     columns: tuple[str, ...]
+    paths: tuple[tuple[str, ...], ...] = ()  # of JSON: the names that lead to the columns
     required: tuple[str, ...] = ()
     masked: tuple[str, ...] = ()  # of them those whose texts are never shown
     keys: tuple[str, ...] = ()  # names before = in a file's path, whose values come behind the columns
@@ -50,10 +88,25 @@ class Source:
     delimiter: str = ","
     quote: str = '"'
     escape: str | None = None
+    header: int = 1
+    names: tuple[str, ...] = ()
+    skip_rows: int = 0
+    skip_footer: int = 0
+    short_rows: str = "reject"
+    long_rows: str = "reject"
+    tables: str = "all"
+    layout: str = "auto"
+    records: str | None = None
+    elements: tuple[Elements, ...] = ()
+    shapes: tuple[Shape, ...] = ()
 
 
 class Row(NamedTuple):
-    """One record: why it is broken as a whole, how it was, the members of `_rescued_data`, the texts c0, c1 ..."""
+    """One record: why it is broken as a whole, how it was, the members of `_rescued_data`, the texts c0, c1 ...
+
+    Of an element `level` is the number of its `Elements`, counted from 1, and `places` are its positions, outer ones
+    first; `no_object` is its text if it has no members, `wrong` those of its arrays that are none.
+    """
 
     source_file: str
     source_row: int
@@ -61,31 +114,49 @@ class Row(NamedTuple):
     raw: str
     surplus: str | None
     texts: tuple[str | None, ...]
+    level: int = 0
+    places: tuple[int, ...] = ()
+    no_object: str | None = None
+    wrong: tuple[str | None, ...] = ()
+    nested: tuple[Any, ...] = ()
 
 
 def read_csv(stream: IO[bytes], uri: str, source: Source) -> Iterator[Row]:
     """All records of a CSV file, broken ones included; `stream` must be seekable, decompressed already or not."""
     lines = None
+    with stream_errors(uri, source):
+        try:
+            lines = _Lines(decompressed(stream, uri, source), source)
+            yield from _rows(_records(lines, source), uri, source)
+        finally:
+            if lines is not None:
+                lines.release()
+
+
+@contextmanager
+def stream_errors(uri: str, source: Source) -> Iterator[None]:
+    """Tell what is wrong with the bytes of a file by its name."""
     try:
-        lines = _Lines(_decompressed(stream, uri, source), source)
-        yield from _rows(_records(lines, source), uri, source)
+        yield
     except UnicodeError as error:
         raise BadFile(f"{uri}: the object is not text in {source.encoding}: {error}") from error
     except (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile) as error:
         raise BadFile(f"{uri}: the compressed data is broken: {error}") from error
-    finally:
-        if lines is not None:
-            lines.release()
 
 
 def _rows(records: "Iterator[_Record]", uri: str, source: Source) -> Iterator[Row]:
     header = next(records, None)
     if header is None:
         raise BadFile(f"{uri}: the object holds nothing but blank lines")
-    if header.is_undecodable or header.has_bad_quote:
+    if source.header == 0:
+        first = [header, *islice(records, _PROBED_RECORDS)]
+        records = chain(first, records)
+        names = source.names or _made_names(first)
+    elif header.is_undecodable or header.has_bad_quote:
         raise BadFile(f"{uri}: the header is not CSV in {source.encoding}: {header.text[:200]!r}")
-    names = tuple(name.strip() for name in header.fields)
-    places = _places(names, uri, source)
+    else:
+        names = tuple(name.strip() for name in header.fields)
+    places = find_places(names, uri, source)
     keys = json_keys(names)
     values = key_values(uri, source.keys)
     surplus = [number for number, name in enumerate(names) if name not in source.columns]
@@ -107,6 +178,13 @@ def _rows(records: "Iterator[_Record]", uri: str, source: Source) -> Iterator[Ro
             json_object(left)[1:-1] if left else None,
             (*(None if place is None else fields[place] for place in places), *values),
         )
+
+
+def _made_names(records: "Sequence[_Record]") -> tuple[str, ...]:
+    """Names for files without a header, as many as most records have fields; of two that are as frequent the wider."""
+    widths = Counter(len(record.fields) for record in records)
+    width = max(widths, key=lambda each: (widths[each], each))
+    return tuple(f"column_{number}" for number in range(1, width + 1))
 
 
 def _shown(text: str) -> str:
@@ -142,7 +220,7 @@ def json_keys(header: Sequence[str]) -> list[str]:
     return keys
 
 
-def _places(header: Sequence[str], uri: str, source: Source) -> list[int | None]:
+def find_places(header: Sequence[str], uri: str, source: Source) -> list[int | None]:
     """Where each wanted column stands; None for an optional one that this file does not have."""
     if repeated := [name for name in source.columns if header.count(name) > 1]:
         raise BadFile(f"{uri}: the header names {', '.join(map(repr, repeated))} more than once")
@@ -182,7 +260,7 @@ def _records(lines: "_Lines", source: Source) -> Iterator[_Record]:
     """Records between blank lines; a value in quotes may go over several lines."""
     quote, delimiter = source.quote, source.delimiter
     for text in lines:
-        if not text:
+        if not text or lines.number <= source.skip_rows:
             continue
         number = lines.number
         if quote and quote in text:
@@ -300,7 +378,7 @@ _OPENERS: dict[str, Callable[[Any], Any]] = {
 _ENDS = {"gz": "gzip", "gzip": "gzip", "bz2": "bzip2", "xz": "xz", "zip": "zip", "zst": "zstd", "zstd": "zstd"}
 
 
-def _decompressed(stream: IO[bytes], uri: str, source: Source) -> IO[bytes]:
+def decompressed(stream: IO[bytes], uri: str, source: Source) -> IO[bytes]:
     compression = source.compression
     if compression == "auto":
         compression = _ENDS.get(uri.lower().rsplit(".", 1)[-1], "none")

@@ -5,8 +5,16 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from datalake_assets.mapping.script_files import Mapping, find_files, read_arguments, read_rows, report
-from datalake_assets.mapping.script_reader import BadFile, Source
+from datalake_assets.mapping.script_files import (
+    Mapping,
+    cells,
+    columns_of,
+    find_files,
+    read_arguments,
+    read_rows,
+    report,
+)
+from datalake_assets.mapping.script_reader import BadFile
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,50 +58,89 @@ def map_to_parquet(spark: Any, mapping: Mapping, files: Sequence[str], target: s
     for name, value in _SETTINGS.items():
         spark.conf.set(name, value)
     target = target.rstrip("/")
-    number = len(mapping.source.columns) + len(mapping.source.keys)
-    schema = "source_file STRING, source_row BIGINT, reason STRING, raw STRING, surplus STRING"
-    schema += "".join(f", c{each} STRING" for each in range(number))
+    columns = columns_of(mapping.source)
+    kinds = {"number": "BIGINT", "text": "STRING"}
+    kinds |= {f"nested {number}": ddl_of(shape.tree) for number, shape in enumerate(mapping.source.shapes)}
+    schema = ", ".join(f"{name} {kinds[kind]}" for name, kind in columns)
     # A record is numbered by those before it, so a file is never divided between tasks.
     tasks = spark.range(0, len(files), 1, min(len(files), _MAX_TASKS))
-    records = tasks.mapInArrow(_reader(list(files), mapping.source), schema)
-    records.createOrReplaceTempView("records")
+    rows = tasks.mapInArrow(_reader(list(files), mapping), schema)
+    has_elements = bool(mapping.source.elements)
     # Kept, so that files are read and values are cast once, and no filter is pushed into these steps: that would
     # write each of them out again wherever it is named.
-    checked = spark.sql(mapping.checked).persist()
+    kept = []
+    if has_elements:
+        kept.append(rows := rows.persist())
     try:
-        checked.createOrReplaceTempView("checked")
-        for name, query in (("good", mapping.good), ("quarantine", mapping.quarantine)):
+        for level in range(len(mapping.source.elements) + 1):
+            name = f"elements_{level}" if level else "records"
+            (rows.where(f"level = {level}") if has_elements else rows).createOrReplaceTempView(name)
+        for name, query in mapping.tables:
+            kept.append(table := spark.sql(query).persist())
+            table.createOrReplaceTempView(name)
+        for name, query in mapping.outputs:
             spark.sql(query).write.parquet(f"{target}/{name}")
-        rows = checked.count()
+        mapped = spark.sql(mapping.mapped).collect()[0][0]
         # What is written is cheaper to count than to compute again.
-        good, bad = (spark.read.parquet(f"{target}/{name}").count() for name in ("good", "quarantine"))
+        good, bad = (spark.read.parquet(f"{target}/{name}").count() for name, _ in mapping.outputs[:2])
     except Exception as error:  # whatever a task raised comes wrapped by Spark, in several layers
         if (told := _bad_file(error)) is not None:
             raise BadFile(told) from error
         raise
     finally:
-        checked.unpersist()
-    return good, bad, rows - bad - good
+        for table in kept:
+            table.unpersist()
+    return good, bad, mapped - good
 
 
-def _reader(files: list[str], source: Source) -> "Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]":
+def ddl_of(tree: Any) -> str:
+    """The type of a nested value with scalars as texts, as `Shape` tells it."""
+    if tree is None:
+        return "STRING"
+    kind, parts = tree
+    if kind == "array":
+        value = f"ARRAY<{ddl_of(parts)}>"
+    elif kind == "map":
+        value = f"ARRAY<STRUCT<k: STRING, v: {ddl_of(parts)}>>"
+    else:
+        fields = ", ".join(f"f{number}: {ddl_of(part)}" for number, (_, part) in enumerate(parts))
+        value = f"STRUCT<{fields}>"
+    return f"STRUCT<w: STRING, v: {value}>"
+
+
+def _arrow_type(tree: Any) -> "pa.DataType":
+    import pyarrow as pa
+
+    if tree is None:
+        return pa.string()
+    kind, parts = tree
+    value: pa.DataType
+    if kind == "array":
+        value = pa.list_(_arrow_type(parts))
+    elif kind == "map":
+        value = pa.list_(pa.struct([("k", pa.string()), ("v", _arrow_type(parts))]))
+    else:
+        value = pa.struct([(f"f{number}", _arrow_type(part)) for number, (_, part) in enumerate(parts)])
+    return pa.struct([("w", pa.string()), ("v", value)])
+
+
+def _reader(files: list[str], mapping: Mapping) -> "Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]":
     """A function for mapInArrow: numbers of files in, their records out."""
 
     def read(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
         import pyarrow as pa
 
+        source = mapping.source
+        kinds: dict[str, pa.DataType] = {"number": pa.int64(), "text": pa.string()}
+        kinds |= {f"nested {number}": _arrow_type(shape.tree) for number, shape in enumerate(source.shapes)}
+        columns = columns_of(source)
         for batch in batches:
             for number in batch.column(0).to_pylist():
-                rows = read_rows(files[int(number or 0)], source)
+                rows = (cells(row, source) for row in read_rows(files[int(number or 0)], mapping))
                 while some := list(islice(rows, _BATCH_ROWS)):
-                    names = ["source_file", "source_row", "reason", "raw", "surplus"]
-                    names += [f"c{each}" for each in range(len(some[0].texts))]
-                    columns = list(zip(*((*row[:5], *row.texts) for row in some), strict=True))
-                    arrays = [
-                        pa.array(column, pa.int64() if name == "source_row" else pa.string())
-                        for name, column in zip(names, columns, strict=True)
-                    ]
-                    yield pa.RecordBatch.from_arrays(arrays, names)
+                    values = zip(columns, zip(*some, strict=True), strict=True)
+                    arrays = [pa.array(each, kinds[kind]) for (_, kind), each in values]
+                    yield pa.RecordBatch.from_arrays(arrays, [name for name, _ in columns])
 
     return read
 

@@ -16,11 +16,12 @@ from datalake_assets.mapping.columns import (
     Column,
     ConstantColumn,
     ExpressionColumn,
-    KeyColumn,
     MappedColumn,
     NestColumn,
 )
 from datalake_assets.mapping.header import wanted_paths
+from datalake_assets.mapping.script_levels import Statements, wanted_keys
+from datalake_assets.mapping.script_reader import Shape
 from datalake_assets.mapping.spark_expressions import compile_expression
 from datalake_assets.mapping.spark_text import literal
 from datalake_assets.mapping.spark_values import accepted, cast
@@ -34,6 +35,10 @@ from datalake_assets.mapping.sql_columns import (
     VALUE_CHARACTERS_IN_REASON,
 )
 from datalake_assets.mapping.sql_values import Reading, reason
+
+
+def spark_shapes(spec: MappingSpec) -> tuple[Shape, ...]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ class SparkQueries:
     quarantine: str
 
 
-def compile_spark(spec: MappingSpec) -> SparkQueries:
+def compile_spark(spec: MappingSpec) -> Statements:
     """Compile the spec to Spark SQL.
 
     Raises:
@@ -70,12 +75,9 @@ def compile_spark(spec: MappingSpec) -> SparkQueries:
     good = f"SELECT {_listed(columns)}\nFROM checked\nWHERE reason IS NULL AND size(failures) = 0"
     if spec.deduplicate is not None:
         good = _deduplicated(good, spec)
-    return SparkQueries(tuple(paths), tuple(keys), compiler.checked(), good, _quarantine())
-
-
-def wanted_keys(spec: MappingSpec) -> list[str]:
-    """The names before `=` in the object's key that columns are made of."""
-    return list(dict.fromkeys(column.from_key for column in spec.mapped if isinstance(column, KeyColumn)))
+    outputs = (("good", good), ("quarantine", _quarantine()))
+    mapped = "SELECT count(*) FROM checked WHERE reason IS NULL AND size(failures) = 0"
+    return Statements((("checked", compiler.checked()),), outputs, mapped)
 
 
 def _require_known_words(spec: MappingSpec) -> None:
