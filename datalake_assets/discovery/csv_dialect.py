@@ -6,7 +6,7 @@ from datalake_assets.discovery.csv_header import Layout, find_layout
 from datalake_assets.discovery.csv_score import Scored, best_dialects, scored_lines, single_column
 from datalake_assets.formats.csv_fields import Dialect
 from datalake_assets.formats.csv_footer import MAX_FOOTER_ROWS, footer_rows
-from datalake_assets.formats.csv_kinds import TYPED, Column, columns_of
+from datalake_assets.formats.csv_kinds import COMMENT, TYPED, Column, columns_of
 from datalake_assets.formats.csv_lines import LineBlock, is_blank, line_end_of
 from datalake_assets.formats.csv_records import MAX_COLUMNS, table_of
 from datalake_assets.formats.csv_rows import RowBlock, RowReader, split_at_other_ends
@@ -190,6 +190,7 @@ def _odd_rows(rows: list[list[str]], width: int, *, header_width: int) -> dict[s
     if not rows:
         return {}
     words: dict[str, object] = {}
+    rows = [row for row in rows if not row[0].lstrip().startswith(COMMENT)] or rows
     wanted = width if header_width < width else header_width
     if sum(len(row) < wanted for row in rows) > max(1, SYSTEMATIC_SHARE * len(rows)):
         words["short_rows"] = "pad"
@@ -200,7 +201,8 @@ def _odd_rows(rows: list[list[str]], width: int, *, header_width: int) -> dict[s
 
 def _is_quoted(block: RowBlock, dialect: Dialect) -> bool:
     """Whether values stand in quotes because of the delimiters in them: nobody does that in prose."""
-    return sum(any(dialect.delimiter in cell for cell in row) for row in block.rows) > SYSTEMATIC_SHARE * len(block.rows)
+    quoted = sum(any(dialect.delimiter in cell for cell in row) for row in block.rows)
+    return quoted > SYSTEMATIC_SHARE * len(block.rows)
 
 
 def _typed_share(columns: list[Column]) -> float:

@@ -153,9 +153,9 @@ class _Rows:
         return max(zip(begins, ends, strict=True), key=lambda pair: (sum(is_data[pair[0] : pair[1]]), -pair[0]))[0]
 
     def _is_one_table(self, is_data: Sequence[bool], begin: int, index: int) -> bool:
-        """Whether the rows before one that may be a header are data of the same columns, without a break."""
-        before = range(begin, index - 1)
-        return len(before) > 1 and all(is_data[at] and self.fit(self.rows[at]) > 0.9 for at in before)
+        """Whether the rows before one that may be a header are data of the same columns."""
+        fitting = sum(is_data[at] and self.fit(self.rows[at]) > 0.9 for at in range(begin, index - 1))
+        return fitting > 1 and fitting >= 0.8 * (index - 1 - begin)
 
     def is_full_names(self, row: Sequence[str]) -> bool:
         cells = [cell.strip() for cell in row]
@@ -168,10 +168,10 @@ def _header_above(block: RowBlock, table: _Rows, start: int) -> Layout | None:
     bottom = start - 1
     while bottom >= 0 and not any(cell.strip() for cell in rows[bottom]):
         bottom -= 1  # a row without values between the names and the data
-    # Rows of another width below the header are broken rows of data.
+    # Rows of another width below the header are broken rows of data, those with a first cell only head a group of rows.
     lost = bottom
-    while bottom > 0 and bottom > lost - BROKEN_ROWS and len(rows[bottom]) != width:
-        if table.is_full_names(rows[bottom - 1]):
+    while bottom > 0 and bottom > lost - BROKEN_ROWS and (len(rows[bottom]) != width or _is_heading(rows[bottom])):
+        if table.is_full_names(rows[bottom - 1]) or table.has_years(rows[bottom - 1]):
             bottom -= 1
             start = bottom + 1
             break
@@ -189,6 +189,8 @@ def _header_above(block: RowBlock, table: _Rows, start: int) -> Layout | None:
     top = bottom
     while top > 0 and bottom - top + 1 < MAX_HEADER_ROWS and _belongs(block, table, top - 1, bottom):
         top -= 1
+    if top < bottom and table.is_full_names(rows[top]) and _is_sparser(rows[bottom], rows[top]):
+        bottom, start = top, top + 1
     count = bottom - top + 1
     between = start - bottom - 1
     if between:
@@ -202,6 +204,15 @@ def _header_above(block: RowBlock, table: _Rows, start: int) -> Layout | None:
     return Layout(
         block.numbers[top] - 1, count, start, certainty, f"{above}{told} over columns that hold something else"
     )
+
+
+def _is_heading(row: Sequence[str]) -> bool:
+    return bool(row and row[0].strip()) and not any(cell.strip() for cell in row[1:])
+
+
+def _is_sparser(row: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether a row below complete names has a first value but lacks others: data; units begin where numbers do."""
+    return bool(row[0].strip()) and sum(map(bool, map(str.strip, row))) < sum(map(bool, map(str.strip, names)))
 
 
 def _belongs(block: RowBlock, table: _Rows, index: int, bottom: int) -> bool:

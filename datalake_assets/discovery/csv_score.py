@@ -28,6 +28,8 @@ _UNUSUAL_PREFERENCE = 0.75
 _NEVER = set(".-_+/\\()[]{}<>\"'%$€£@?`")
 _STRICT = (",", ";", "\t", "|")  # they seldom stand in every line unless they tell fields apart
 _SPACES_WITHIN_TEXTS = 0.5
+_MARKS_WITHIN_TEXTS = 0.7
+_FAR = 0.1
 _QUALITY = {"code": 0.9, "word": 0.8, "empty": 0.6, "text": 0.6}
 _SEVERAL = re.compile(
     r"(?<=[\w\"'])(?:[|;,:~^#*&!=<>§\x1c-\x1f]{2,4}|\s?[|;,:~^#]{1,2}\s|\s[|;~^#]{1,2})(?=[\w\"'$€£+-])"
@@ -72,14 +74,17 @@ def best_dialects(lines: Sequence[str]) -> list[Scored]:
             elif plain.dialect.quote and _are_escaped(lines, plain.dialect):
                 of_delimiter.insert(0, _score(lines, Dialect(delimiter, plain.dialect.quote, "\\")))
         found[delimiter] = max(of_delimiter, key=lambda scored: scored.score)
-    if " " in found and any(_is_stricter(found[other], found[" "]) for other in _STRICT if other in found):
-        found[" "] = replace(found[" "], score=found[" "].score * _SPACES_WITHIN_TEXTS)
+    for delimiter, scored in found.items():
+        if any(_is_stricter(found[other], scored) for other in _STRICT if other in found):
+            factor = _SPACES_WITHIN_TEXTS if delimiter == " " else _MARKS_WITHIN_TEXTS
+            found[delimiter] = replace(scored, score=scored.score * factor)
     return sorted(found.values(), key=lambda scored: -scored.score)
 
 
-def _is_stricter(scored: Scored, by_space: Scored) -> bool:
-    """Whether a delimiter takes all lines apart alike, the header as well, where spaces do not."""
-    return scored.width > 1 and scored.consistency >= 0.98 and scored.consistency > by_space.consistency
+def _is_stricter(scored: Scored, other: Scored) -> bool:
+    """Whether a delimiter takes all lines apart alike, the header as well, where another one does not by far."""
+    is_far = scored.consistency > other.consistency + (0 if other.dialect.delimiter == " " else _FAR)
+    return scored.width > 1 and scored.consistency >= 0.98 and is_far
 
 
 def single_column(lines: Sequence[str]) -> Scored:

@@ -55,6 +55,7 @@ TYPED = frozenset(
         "address",
     )
 )
+COMMENT = "#"  # what a line of comment begins with
 NUMERIC = frozenset(("integer", "decimal", "money", "percent"))
 _LONGEST = 200
 _SHAPED = 40

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from datalake_assets.formats.csv_footer import MAX_FOOTER_ROWS, footer_rows
-from datalake_assets.formats.csv_kinds import columns_of
+from datalake_assets.formats.csv_kinds import COMMENT, Column, columns_of
 from datalake_assets.formats.csv_records import Table, open_table, readable
 from datalake_assets.formats.csv_repair import Repair
 from datalake_assets.formats.csv_rows import RowBlock
@@ -16,6 +16,7 @@ from datalake_assets.formats.encoding import is_decodable
 from datalake_assets.formats.source_format import SourceFormat
 
 PROFILED_ROWS = 1_000
+MAX_COMMENT_SHARE = 0.1  # of rows that look like comments although they are as wide as the others
 MAX_TOLD = 5  # broken records that are named
 
 
@@ -24,8 +25,9 @@ class Normalised:
     """What became of a file's rows.
 
     `rows` are the rows of data; of them `arranged` had their cells put under the right columns, `padded` were filled up
-    with empty values at their end, and `long` keep the surplus there. `footer` rows at the end were left out. `broken`
-    records were read as well as could be; `first_broken` has line and reason of the first ones.
+    with empty values at their end, and `long` keep the surplus there. `footer` rows at the end and lines of `comments`
+    between them were left out. `broken` records were read as well as could be; `first_broken` has line and reason of
+    the first ones.
     """
 
     names: tuple[str, ...] = ()
@@ -34,6 +36,7 @@ class Normalised:
     padded: int = 0
     long: int = 0
     footer: int = 0
+    comments: int = 0
     broken: int = 0
     first_broken: list[tuple[int, str]] = field(default_factory=list)
 
@@ -94,9 +97,10 @@ def normal_blocks(table: Table, written: Normalised) -> Iterator[RowBlock]:
         held.extend(block)
         if (count := len(held.rows) - MAX_FOOTER_ROWS) > 0:
             ready, held = held.part(0, count), held.part(count, len(held.rows))
-            yield _normal(ready, table, repair, written)
+            yield _normal(_without_comments(ready, table, columns, written), table, repair, written)
     written.footer = footer_rows(held.rows, columns)
     ready = held.part(0, len(held.rows) - written.footer)
+    ready = _without_comments(ready, table, columns, written)
     if ready.rows:
         yield _normal(ready, table, repair, written)
 
@@ -107,6 +111,31 @@ def _trimmed(block: RowBlock, table: Table) -> RowBlock:
         whole = table.width + 1
         block.rows = [row[:-1] if len(row) == whole and not row[-1] else row for row in block.rows]
     return block
+
+
+def _without_comments(block: RowBlock, table: Table, columns: list[Column], written: Normalised) -> RowBlock:
+    """The rows without those that begin with a number sign where no value does."""
+    found = [
+        index
+        for index, row in enumerate(block.rows)
+        if row[0].startswith((COMMENT, " ")) and row[0].lstrip().startswith(COMMENT)
+    ]
+    if not found or table.width < 2:
+        return block
+    usual = sum(count for shape, count in columns[0].shapes.items() if shape.startswith(COMMENT))
+    if usual > MAX_COMMENT_SHARE * columns[0].filled:
+        return block
+    kept = RowBlock()
+    start = 0
+    for index in found:
+        row = block.rows[index]
+        is_apart = row[0].lstrip().startswith(COMMENT + " ") and not columns[0].fits(row[0])
+        if len(row) != table.width or is_apart:
+            kept.extend(block.part(start, index))
+            start = index + 1
+            written.comments += 1
+    kept.extend(block.part(start, len(block.rows)))
+    return kept
 
 
 def _normal(block: RowBlock, table: Table, repair: Repair, written: Normalised) -> RowBlock:

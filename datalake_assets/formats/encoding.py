@@ -60,7 +60,7 @@ def detect_encoding(head: bytes, *, is_complete: bool = False) -> DetectedEncodi
             return DetectedEncoding("", 0.9, "holds control characters that no text has")
         return DetectedEncoding("utf-8", 1.0 if not head.isascii() else 0.99, "every byte is valid UTF-8")
     if nuls:
-        return _utf16(head, nuls) or _with_nuls(head, nuls, is_complete)
+        return _utf16(head, nuls, is_complete) or _with_nuls(head, nuls, is_complete)
     return _nearly_utf8(head, is_complete) or _one_byte(head)
 
 
@@ -146,13 +146,13 @@ def _nearly_utf8(head: bytes, is_complete: bool) -> DetectedEncoding | None:
     )
 
 
-def _utf16(head: bytes, nuls: int) -> DetectedEncoding | None:
+def _utf16(head: bytes, nuls: int, is_complete: bool) -> DetectedEncoding | None:
     even, odd = head[::2].count(0), head[1::2].count(0)
     if nuls < len(head) * _MIN_NUL_SHARE or min(even, odd) * 20 > max(even, odd):
         return None
     name = "utf-16-le" if odd > even else "utf-16-be"
     try:
-        text = codecs.getincrementaldecoder(name)().decode(head)
+        text = codecs.getincrementaldecoder(name)().decode(head, final=is_complete)
     except UnicodeDecodeError:
         return None
     controls = sum(text.count(chr(one)) for one in _OTHER_CONTROLS)

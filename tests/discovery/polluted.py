@@ -90,7 +90,7 @@ def sources() -> dict[str, Source]:
         ),
         "pipes_with_gaps": _table(
             "station|reading|remark|checked_by",
-            lambda n: (f"ST-{n:02d}", "" if n % 4 == 1 else n * 3, "" if n % 3 else "recalibrated", "" if n % 5 else "kp"),
+            lambda n: (f"ST-{n:02d}", n * 3 if n % 4 != 1 else "", "" if n % 3 else "reset", "" if n % 5 else "kp"),
             "|",
         ),
         "wide": _table(
@@ -100,12 +100,12 @@ def sources() -> dict[str, Source]:
         "two_columns": _table("key|value", lambda n: (f"{_WORDS[n % 8]}_{n}", n * 11)),
         "german": _table(
             "Straße|Größe|Ort|Änderung",
-            lambda n: (f"{_WORDS[n % 8].title()}weg {n}", f"{n % 4 + 1} größer", _CITIES[n % 6], f"{n + 1:02d}.11.2024"),
+            lambda n: (f"{_WORDS[n % 8].title()}weg {n}", f"{n % 4} größer", _CITIES[n % 6], f"{n + 1:02d}.11.2024"),
             ";",
         ),
         "timestamps": _table(
             "logged_at|took|level|host",
-            lambda n: (f"2025-06-{n + 1:02d} {n:02d}:30:05", f"00:0{n % 10}:1{n % 10}", ("INFO", "WARN")[n % 2], f"10.0.0.{n}"),
+            lambda n: (f"2025-06-{n + 1:02d} {n:02d}:30:05", f"00:01:1{n % 10}", "IW"[n % 2], f"10.0.0.{n}"),
         ),
         "json_cells": _table(
             "event|payload|at",
@@ -117,7 +117,7 @@ def sources() -> dict[str, Source]:
         ),
         "lines_in_cells": _table(
             "ticket|opened|body",
-            lambda n: (f"T-{400 + n}", f"2024-12-{n + 1:02d}", f"Dear team,\n{_sentence(n)}\n\nRegards" if n % 2 else "closed"),
+            lambda n: (f"T-{400 + n}", f"2024-12-{n + 1:02d}", f"Hi,\n{_sentence(n)}\n\nBye" if n % 2 else "closed"),
         ),
     }  # fmt: skip
 
@@ -261,6 +261,10 @@ def _comments(source: Source) -> Written:
     return source.written(["# exported by the reporting job", "# do not edit, please", *source.lines()])
 
 
+def _comments_within(source: Source) -> Written:
+    return source.written(_with(source.lines(), 8, "# checked up to here", "# go on below, with care"))
+
+
 def _other_delimiter(delimiter: str) -> Pollution:
     def pollution(source: Source) -> Written:
         told = Source(source.names, source.rows, delimiter)
@@ -304,6 +308,7 @@ POLLUTIONS: dict[str, Pollution] = {
     "utf_16": lambda source: source.written(source.lines(), encoding="utf-16"),
     "blank_lines": _blank_lines,
     "comments": _comments,
+    "comments_within": _comments_within,
     "semicolons": _other_delimiter(";"),
     "tabs": _other_delimiter("\t"),
     "bars": _other_delimiter("|"),
