@@ -163,8 +163,8 @@ class PipelineSpec(MappingWords):
         if self.on_schema_change == "evolve":
             yield (
                 ("on_schema_change",),
-                "the warehouse takes no new columns by itself: its COPY of Parquet goes by place and refuses files with "
-                "more columns than the table; choose rescue, name the columns, or leave `warehouse` away",
+                "the warehouse takes no new columns by itself: its COPY of Parquet goes by place and refuses files "
+                "with more columns than the table; choose rescue, name the columns, or leave `warehouse` away",
             )
         mode = ("warehouse", "mode")
         if self.partitions and warehouse.mode != "copy":

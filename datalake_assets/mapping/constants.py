@@ -40,7 +40,7 @@ def _is_of(text: str, type: TargetType) -> bool:
     if not number.is_finite() or "_" in text:
         return False
     if type.kind in _WHOLE_BITS:
-        limit = 2 ** _WHOLE_BITS[type.kind]
+        limit: int = 2 ** _WHOLE_BITS[type.kind]
         return number == number.to_integral_value() and "e" not in text.lower() and -limit <= number < limit
     if type.kind == "decimal":
         assert type.precision is not None

@@ -92,10 +92,11 @@ def _canonical(text: str, duckdb_type: str) -> str:
     """The usual case of a CASE: what is spelled as DuckDB spells the value needs no look at its shape, which is slower.
 
     To spell a double takes longer still. All that the cast reads beyond `NUMBER_PATTERN` is a `_` between digits, a
-    minus behind a plus, and the words for infinity and NaN, which `accepted` refuses.
+    minus behind a plus, vertical tabs around it, and the words for infinity and NaN, which `accepted` refuses.
     """
     if duckdb_type in ("FLOAT", "DOUBLE"):
-        return f"WHEN NOT contains({text}, '_') AND NOT contains({text}, '+-') THEN try_cast({text} AS {duckdb_type}) "
+        odd = " OR ".join(f"contains({text}, {each})" for each in ("'_'", "'+-'", "chr(11)"))
+        return f"WHEN NOT ({odd}) THEN try_cast({text} AS {duckdb_type}) "
     value = f"try_cast({text} AS {duckdb_type})"
     return f"WHEN CAST({value} AS VARCHAR) = {text} THEN {value} "
 
