@@ -7,6 +7,7 @@ above that is preamble. In a table of nothing but texts the first full row is ta
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from datalake_assets.formats.csv_fields import Dialect, split_strictly
 from datalake_assets.formats.csv_kinds import TYPED, Column, columns_of, kind_of
@@ -89,7 +90,7 @@ class _Rows:
         return sum(self.columns[index].fits(row[index]) for index in held) / len(held) if held else 0.0
 
     def is_data(self, row: Sequence[str]) -> bool:
-        if self.has_years(row):
+        if self.has_years(row) or self.has_running_numbers(row):
             return False
         if len(row) == self.width:
             return self.fit(row) > 0.5
@@ -106,7 +107,7 @@ class _Rows:
             return False
         if len(cells) == 1 and self.width > 1 and cells[0][0] == 0:
             return False
-        if self.has_years(row):
+        if self.has_years(row) or self.has_running_numbers(row):
             return True
         held = [index for index, _ in cells if index in self.anchors]
         if held and self.fit(row) > 0.34:
@@ -127,6 +128,16 @@ class _Rows:
         if years != sorted(set(years)) and years != sorted(set(years), reverse=True):
             return False
         return all(self.columns[index].shapes.get("9", 0) == 0 or not self._holds_years(index) for index, _ in numbers)
+
+    def has_running_numbers(self, row: Sequence[str]) -> bool:
+        """Whether a row is a text over other texts and 1, 2, 3 … over numbers that do not count up."""
+        if len(row) != self.width or not row[0].strip() or kind_of(row[0]) in TYPED or self.columns[0].fits(row[0]):
+            return False
+        places = [index for index, cell in enumerate(row) if kind_of(cell) == "integer"]
+        if not _count_up([row[index].strip() for index in places]):
+            return False
+        held = [other for other in self.rows[-20:] if len(other) == self.width and other is not row]
+        return not any(_count_up([other[index].strip() for index in places]) for other in held)
 
     def _holds_years(self, index: int) -> bool:
         held = [row[index].strip() for row in self.rows[-20:] if len(row) == self.width]
@@ -206,6 +217,13 @@ def _header_above(block: RowBlock, table: _Rows, start: int) -> Layout | None:
     )
 
 
+def _count_up(numbers: Sequence[str]) -> bool:
+    """Whether at least three whole numbers follow one another."""
+    if len(numbers) < 3 or not all(number.isdecimal() and len(number) < 10 for number in numbers):
+        return False
+    return all(int(after) - int(before) == 1 for before, after in pairwise(numbers))
+
+
 def _is_heading(row: Sequence[str]) -> bool:
     return bool(row and row[0].strip()) and not any(cell.strip() for cell in row[1:])
 
@@ -241,7 +259,8 @@ def _of_one_row(block: RowBlock, width: int) -> Layout:
     row = block.rows[index]
     typed = sum(kind_of(cell) in TYPED for cell in row)
     skip = block.numbers[index] - 1 if index else 0
-    if typed * 3 > len(row):
+    numbers = [cell.strip() for cell in row if kind_of(cell) == "integer"]
+    if typed * 3 > len(row) and not (typed == len(numbers) < len(row) and _count_up(numbers)):
         return Layout(skip, 0, index, 0.6, "the only row is data, so the names are generated")
     return Layout(skip, 1, index + 1, 0.7, "the only row is one of names")
 
@@ -249,13 +268,17 @@ def _of_one_row(block: RowBlock, width: int) -> Layout:
 def _of_texts(block: RowBlock, table: _Rows, width: int) -> Layout:
     """The first full row of a table of nothing but texts is the header, unless its values stand in the rows below."""
     rows = block.rows
+    start = next(index for index, row in enumerate(rows) if len(row) == width)
+    if start and len(rows[start - 1]) == width - 1 and table.columns[-1].main == "empty":
+        # Rows end with a delimiter, and the header does not.
+        return Layout(block.numbers[start - 1] - 1 if start > 1 else 0, 1, start, 0.75, "rows end with a delimiter")
     top = next(
         (
             index
             for index, row in enumerate(rows[:SEARCHED_ROWS])
             if len(row) == width and sum(1 for cell in row if cell.strip()) >= max(1, width - 1)
         ),
-        next(index for index, row in enumerate(rows) if len(row) == width),
+        start,
     )
     row = [cell.strip() for cell in rows[top]]
     skip = block.numbers[top] - 1 if top else 0
@@ -284,6 +307,8 @@ def _mended_names(
     if raw is None or len(row) == width:
         return None
     others = [other for other in OTHER_DELIMITERS if other not in (dialect.delimiter, dialect.quote) and other in raw]
+    if raw.count(dialect.delimiter) * 2 >= width:
+        others = []  # it is written with the file's own
     for other in others:
         outcome, fields = split_strictly(raw, Dialect(other, dialect.quote, dialect.escape))
         cells = [value.strip() for value in fields.values]

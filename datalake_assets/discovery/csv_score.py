@@ -52,7 +52,7 @@ class Scored:
 def scored_lines(lines: Sequence[str]) -> list[str]:
     """The lines to judge a text by: the first ones that are no comments."""
     plain = [line for line in lines[: 2 * SCORED_LINES] if not line.lstrip().startswith("#")]
-    if len(plain) > 1:
+    if len(plain) * 2 > len(lines[: 2 * SCORED_LINES]) and len(plain) > 1:
         lines = plain  # comments do not keep to the columns
     size = 0
     for count, line in enumerate(lines):
@@ -83,7 +83,7 @@ def best_dialects(lines: Sequence[str]) -> list[Scored]:
 
 def _is_stricter(scored: Scored, other: Scored) -> bool:
     """Whether a delimiter takes all lines apart alike, the header as well, where another one does not by far."""
-    is_far = scored.consistency > other.consistency + (0 if other.dialect.delimiter == " " else _FAR)
+    is_far = scored.consistency > other.consistency + (_FAR if other.dialect.delimiter in _STRICT else 0)
     return scored.width > 1 and scored.consistency >= 0.98 and is_far
 
 
@@ -150,7 +150,8 @@ def _with_escapes(lines: Sequence[str], scored: Scored) -> Iterator[Scored]:
         and line[at - 1].isascii() and line[at - 1].isprintable()
     )  # fmt: skip
     for escape in sorted(before, key=lambda letter: (letter != "\\", -before[letter], letter))[:2]:
-        yield _score(lines, Dialect(delimiter, quote, escape))
+        if escape == "\\" or before[escape] > 1:
+            yield _score(lines, Dialect(delimiter, quote, escape))
 
 
 def _score(lines: Sequence[str], dialect: Dialect) -> Scored:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from datalake_assets.formats.csv_kinds import NUMERIC, Column, kind_of
+from datalake_assets.formats.csv_kinds import NUMERIC, TYPED, Column, kind_of
 
 MAX_FOOTER_ROWS = 30
 MIN_PROFILED_ROWS = 3
@@ -53,6 +53,8 @@ def is_footer(row: Sequence[str], columns: Sequence[Column], usual: float) -> bo
     if filled[0] >= width:
         return False
     others = [index for index in always if index != filled[0]]
+    if len(filled) == 1 and _NOTE.match(first) and columns[filled[0]].main in TYPED:
+        return not columns[filled[0]].fits(first)
     if len(filled) == 1 and usual >= 2 and filled[0] < 2 and always and not others:
         # Only this one column always has a value: what stands in it must be nothing like that.
         return not columns[filled[0]].fits(first) and len(first) > 2 * columns[filled[0]].longest

@@ -163,6 +163,10 @@ def _normal(block: RowBlock, table: Table, repair: Repair, written: Normalised) 
             written.arranged += 1
             block.rows[index] = found
             continue
+        if problem is None and not any(row[width:]) and len(row) > width:
+            written.arranged += 1
+            block.rows[index] = row[:width]  # delimiters at the end of the row
+            continue
         if problem is not None:
             written.broken += 1
             if len(written.first_broken) < MAX_TOLD:

@@ -217,13 +217,13 @@ class Repair:
                 if self._columns[index].fits(left) and self._columns[index + 1].fits(right):
                     yield left, right
                     return
-            if self._columns[index].fits(value):
-                return
             if next_habit.length and next_habit.length < size:
                 left, right = value[: -next_habit.length], value[-next_habit.length :]
                 if self._columns[index].fits(left) and self._columns[index + 1].fits(right):
                     yield left, right
                     return
+            if self._columns[index].fits(value):
+                return
             for at in range(min(size - 1, MAX_SPLIT_CHARACTERS), 0, -1):
                 if (
                     self._columns[index].fits(value[:at])
@@ -234,8 +234,9 @@ class Repair:
                     return
         elif self._is_anchor[index + 1]:
             for at in range(max(1, size - MAX_SPLIT_CHARACTERS), size):
-                if self._columns[index + 1].fits(value[at:]) and kind_of(value[at:]) != "empty":
-                    yield value[:at], value[at:]
+                right = value[at:]
+                if self._columns[index + 1].fits(right) and self._columns[index + 1].kinds[kind_of(right)]:
+                    yield value[:at], right
                     return
 
 

@@ -66,10 +66,10 @@ def _begins_table(
 ) -> bool | None:
     """Whether another table begins with a row; None if the rows after it are needed to tell."""
     row = block.rows[index]
-    if any(told) and [cell.strip() for cell in row] == told:
-        # In narrow tables of texts a value may well be called like its column.
-        return width > 2 or looks_like_header(row, columns)
     is_apart = index in block.gaps or (index > 0 and not any(block.rows[index - 1]))
+    if any(told) and [cell.strip() for cell in row] == told:
+        # In tables of nothing but texts values may well be called like their columns.
+        return is_apart or looks_like_header(row, columns)
     if len(row) == width:
         return is_apart and looks_like_header(row, columns)
     if not are_names(row):

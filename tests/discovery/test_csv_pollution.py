@@ -16,8 +16,8 @@ UNDECIDED = {
     # Two rows of two texts above numbers may as well be a title and its value.
     "two_headers": {"two_columns"},
     # Without the delimiter two cells of the same kind are one that looks like any other.
-    "missing_first_delimiter": {"numbers", "texts", "genomics", "two_columns"},
-    "missing_last_delimiter": {"numbers", "wide", "two_columns", "lines_in_cells"},
+    "missing_first_delimiter": {"texts", "genomics", "two_columns"},
+    "missing_last_delimiter": {"wide", "two_columns", "lines_in_cells"},
 }
 
 
