@@ -40,13 +40,14 @@ def _is_of(text: str, type: TargetType) -> bool:
     if not number.is_finite() or "_" in text:
         return False
     if type.kind in _WHOLE_BITS:
-        limit: int = 2 ** _WHOLE_BITS[type.kind]
+        limit = 2 ** _WHOLE_BITS[type.kind]
         return number == number.to_integral_value() and "e" not in text.lower() and -limit <= number < limit
     if type.kind == "decimal":
         assert type.precision is not None
         assert type.scale is not None
         rounded = (number.scaleb(type.scale)).quantize(Decimal(1), rounding=ROUND_HALF_UP) if number else Decimal(0)
-        return abs(rounded) < 10**type.precision
+        beyond: int = 10**type.precision
+        return abs(rounded) < beyond
     return math.isfinite(float(number)) and (type.kind == "double" or abs(float(number)) <= 3.4028235e38)
 
 

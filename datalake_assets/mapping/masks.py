@@ -1,6 +1,6 @@
 """Personal data in a mapping: which raw texts must not be shown anywhere, and which secrets they are hashed with."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from datalake_assets.formats.paths import path_parts
 from datalake_assets.mapping.children import Child
@@ -22,6 +22,11 @@ def child_has_masks(child: Child) -> bool:
     return has_masks(child.columns) or any(child_has_masks(each) for each in child.children)
 
 
+def overlapping(paths: Iterable[str], masked: Sequence[str]) -> tuple[str, ...]:
+    """Those of the paths that lead to a masked value, through one, or to something that holds one."""
+    return tuple(path for path in paths if any(_overlap(path, each) for each in masked))
+
+
 def masked_paths(spec: MappingSpec) -> tuple[str, ...]:
     """What the mapping takes from a record and must not be shown: masked columns, and what they are part of."""
     own = [column.from_ for column in spec.mapped if isinstance(column, Column) and column.mask]
@@ -38,7 +43,7 @@ def masked_paths(spec: MappingSpec) -> tuple[str, ...]:
         return ()
     from datalake_assets.mapping.header import wanted_paths
 
-    return tuple(path for path in wanted_paths(spec) if any(_overlap(path, masked) for masked in own))
+    return overlapping(wanted_paths(spec), own)
 
 
 def salt_secrets(spec: MappingSpec) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from datalake_assets.errors import WrongHeader
 from datalake_assets.mapping import record_paths
 from datalake_assets.mapping.header import wanted_paths
+from datalake_assets.mapping.masks import masked_paths
 from datalake_assets.mapping.normalised import NormalisedFile
 from datalake_assets.mapping.spec import MappingSpec
 from datalake_assets.mapping.sql import compile_staging, literal, literals, record_object
@@ -38,7 +39,7 @@ def load(connection: "duckdb.DuckDBPyConnection", spec: MappingSpec, batch: Sequ
     query = compile_staging(
         spec,
         paths,
-        _nested_source(batch, paths, spec.source.format) if header is None else _flat_source(batch),
+        _nested_source(batch, paths, spec) if header is None else _flat_source(batch),
         uris=[file.uri for file in batch],
         check_nul=True,
         surplus="surplus" if header is None else _extra_members(len(header), spec.source.null_values),
@@ -103,15 +104,16 @@ def _flat_raw(header: Sequence[str]) -> str:
     return f"coalesce(raw, CASE WHEN extra IS NULL OR extra = '[]' THEN {whole} ELSE {with_extra} END)"
 
 
-def _nested_source(batch: Sequence[NormalisedFile], paths: Sequence[str], format: str) -> str:
+def _nested_source(batch: Sequence[NormalisedFile], paths: Sequence[str], spec: MappingSpec) -> str:
     """Texts c0 … of the wanted paths and the members that are left over, each record parsed as seldom as possible."""
     columns = ", ".join(f"found[{number}] AS c{number - 1}" for number in range(1, len(paths) + 1))
     mapped = literals(record_paths.top_level(paths))
     # Records of the other formats were made of objects that have each member once.
-    repeats = "false" if format != "json" else "len(members) <> len(list_distinct(members))"
+    repeats = "false" if spec.source.format != "json" else "len(members) <> len(list_distinct(members))"
+    left_over = record_paths.surplus("safe", paths, masked_paths(spec))
     # Every step that names a broken record hides it from the next ones, which would fail on it.
     return f"""(SELECT {columns}, surplus, raw, record, reason, source_row, is_mapped, file_index
-FROM (SELECT *, {record_paths.texts("safe", paths)} AS found, {record_paths.surplus("safe", paths)} AS surplus,
+FROM (SELECT *, {record_paths.texts("safe", paths)} AS found, {left_over} AS surplus,
              list_has_any(members, [{mapped}]) AS is_mapped
 FROM (SELECT * EXCLUDE (reason), {record_paths.protected("whole")} AS safe, coalesce(reason, CASE
              WHEN {repeats} THEN {literal(REPEATED_MEMBER)} END) AS reason

@@ -12,6 +12,7 @@ import json as json_module
 from collections.abc import Iterator, Sequence
 
 from datalake_assets.formats.paths import path_parts
+from datalake_assets.mapping.columns import REDACTED
 from datalake_assets.mapping.sql_text import literal, literals
 
 # Stands before numbers only, and control characters keep it out of ordinary text.
@@ -58,12 +59,16 @@ def texts(json: str, paths: Sequence[str]) -> str:
     return f"list_transform({found}, lambda found: {restored('found')})"
 
 
-def surplus(json: str, paths: Sequence[str]) -> str:
+def surplus(json: str, paths: Sequence[str], masked: Sequence[str] = ()) -> str:
     """The members of the protected record `json` that `paths` leave over, as JSON without braces; NULL if none.
 
     Members that are null count as missing. Of an object of which some fields are mapped, the others are left over.
+
+    Args:
+        masked: those of the paths whose values must not be shown. What stands where they need an object may be such a
+            value, too, and is left over as `"***"`.
     """
-    return restored(_members(json, _tree([_parts(path) for path in paths])))
+    return restored(_members(json, _tree([_parts(path) for path in paths]), [_parts(path) for path in masked]))
 
 
 def top_level(paths: Sequence[str]) -> list[str]:
@@ -142,7 +147,7 @@ def _tree(paths: Sequence[tuple[str, ...]]) -> _Tree:
     return tree
 
 
-def _members(json: str, tree: _Tree) -> str:
+def _members(json: str, tree: _Tree, masked: Sequence[tuple[str, ...]]) -> str:
     patch = json_module.dumps(dict.fromkeys(tree), ensure_ascii=False)
     parts = [_without_nulls(f"json_merge_patch({json}, {literal(patch)})")]
     for name, inner in tree.items():
@@ -151,10 +156,12 @@ def _members(json: str, tree: _Tree) -> str:
         value = f"json_extract({json}, {literal(_pointer((name,)))})"
         key = literal(json_module.dumps(name, ensure_ascii=False) + ":")
         whole = f"CAST({value} AS VARCHAR)"
-        rest = f"'{{' || ({_members(whole, inner)}) || '}}'"
-        # Instead of an object there may be anything: it is left over as it is.
+        below = [path[1:] for path in masked if path[0] == name and len(path) > 1]
+        rest = f"'{{' || ({_members(whole, inner, below)}) || '}}'"
+        # Instead of an object there may be anything: it is left over as it is, unless it must not be shown.
+        other = literal(json_module.dumps(REDACTED)) if below else whole
         parts.append(
-            f"{key} || CASE json_type({value}) WHEN 'OBJECT' THEN {rest} WHEN 'NULL' THEN NULL ELSE {whole} END"
+            f"{key} || CASE json_type({value}) WHEN 'OBJECT' THEN {rest} WHEN 'NULL' THEN NULL ELSE {other} END"
         )
     return f"nullif(concat_ws(',', {', '.join(parts)}), '')"
 

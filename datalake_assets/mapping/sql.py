@@ -141,15 +141,14 @@ def compile_staging(
         # A column that the file does not have is NULL; whether that is allowed was decided with the header.
         return f"n{position[path]}" if path in position else "NULL::VARCHAR"
 
+    hidden = masked_paths(spec)
     if spec.explode is None:
-        projection = compile_columns(
-            spec.columns, Source(text, key_text(uris), salt_variable(spec), check_nul=check_nul)
-        )
+        texts_from = Source(text, key_text(uris), salt_variable(spec), hidden=hidden, check_nul=check_nul)
+        projection = compile_columns(spec.columns, texts_from)
         values = [*value_names(spec.columns), *(name for _, name in nulled_names(spec.columns))]
     else:
         projection = Projection()
         values = [f"{text(path)} AS p{number}" for number, path in enumerate(record_texts(spec))]
-    hidden = masked_paths(spec)
     arrays = array_paths(spec)
     for number, (path, is_map) in enumerate(arrays):
         name = f"a{number}"

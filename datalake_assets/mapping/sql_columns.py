@@ -7,7 +7,7 @@ never become identifiers. All steps are plain projections, so the rows keep thei
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from datalake_assets.column_types import MAX_VARCHAR_BYTES
@@ -90,12 +90,14 @@ class Source:
         key: name in the object's key → SQL of its text.
         salt: name of a secret → SQL of its value.
         label: target column or path below it → SQL of what reasons call it.
+        hidden: raw columns and paths whose texts, or parts of them, are masked.
     """
 
     text: Callable[[str], str]
     key: Callable[[str], str]
     salt: Callable[[str], str]
     label: Callable[[str], str] = literal
+    hidden: Collection[str] = ()
     check_nul: bool = False
 
 
@@ -191,8 +193,8 @@ class _Compiler:
             text = self._add(_TEXT, text, f"x{self._number}")
         if column.required:
             self._fail(f"{text} IS NULL", self._null(column.to))
-        shown = literal(REDACTED) if column.mask else text
-        value = self._value(Reading.of(column), text, target=column.to, shown=shown, path=column.from_)
+        is_hidden = column.mask is not None or column.from_ in self._source.hidden
+        value = self._value(Reading.of(column), text, target=column.to, path=column.from_, is_hidden=is_hidden)
         if column.on_conflict == "split":
             split = self._add(_USE, f"CASE WHEN {value.conflict} THEN {text} END", f"s{self._number}")
             told = failure(self._source.label(column.to), TOO_LONG, split)
@@ -235,7 +237,9 @@ class _Compiler:
             text = self._source.text(column.nest[name])
             target = f"{column.to}.{name}"
             suffix = f"{self._number}_{at}"
-            value = self._value(Reading(part), text, target=target, suffix=suffix, path=column.nest[name])
+            path = column.nest[name]
+            is_hidden = path in self._source.hidden
+            value = self._value(Reading(part), text, target=target, suffix=suffix, path=path, is_hidden=is_hidden)
             self._fail(value.conflict, value.told)
             texts.append(text)
             members.append(f'"{name}" := {value.name}')
@@ -250,13 +254,13 @@ class _Compiler:
         text: str,
         *,
         target: str,
-        shown: str | None = None,
         suffix: str | None = None,
         path: str | None = None,
+        is_hidden: bool = False,
     ) -> _Value:
         suffix = str(self._number) if suffix is None else suffix
         label, type = self._source.label(target), reading.type
-        told = failure(label, reason(reading), shown or text)
+        told = failure(label, reason(reading), literal(REDACTED) if is_hidden else text)
         if not type.is_nested:
             value = self._add(_CAST, cast(reading, text), f"v{suffix}")
             value = self._add(_ACCEPT, accepted(type, value), f"t{suffix}")
@@ -265,12 +269,13 @@ class _Compiler:
         bad = self._add(_ACCEPT, first_failure(type, parsed_json, label), f"f{suffix}")
         value = self._add(_ACCEPT, nested_value(type, parsed_json), f"v{suffix}")
         value = self._add(_USE, f"CASE WHEN {bad} IS NULL THEN {value} END", f"t{suffix}")
-        if path is not None and has_structs(type):
+        if path is not None and not is_hidden and has_structs(type):
             key = literal(json.dumps(path, ensure_ascii=False) + ":")
             self._projection.surplus.append(
                 f"CASE WHEN {bad} IS NULL AND {has_surplus(type, parsed_json)} THEN {key} || {text} END"
             )
-        inner = f'struct_pack("column" := {bad}.path, reason := {bad}.reason, "value" := {bad}."value")'
+        inner_value = literal(REDACTED) if is_hidden else f'{bad}."value"'
+        inner = f'struct_pack("column" := {bad}.path, reason := {bad}.reason, "value" := {inner_value})'
         return _Value(
             value,
             f"{text} IS NOT NULL AND ({parsed_json} IS NULL OR {bad} IS NOT NULL)",

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 
 from datalake_assets.formats.paths import joined, path_parts
 from datalake_assets.mapping.children import KEY_PATH, VALUE_PATH, Level
-from datalake_assets.mapping.columns import DroppedColumn, MappedColumn, raw_paths
-from datalake_assets.mapping.masks import child_has_masks, has_masks
+from datalake_assets.mapping.columns import Column, DroppedColumn, MappedColumn, raw_paths
+from datalake_assets.mapping.masks import child_has_masks, has_masks, overlapping
 from datalake_assets.mapping.record_paths import surplus, texts
 from datalake_assets.mapping.spec import MappingSpec, output_columns
 from datalake_assets.mapping.sql import (
@@ -123,10 +123,14 @@ def _rows(
     if spec.explode is not None:
         dropped = [within for path in dropped if is_of_element(spec, path) and (within := _below(path))]
     named = [*paths, *dropped]
+    own = [column.from_ for column in columns if isinstance(column, Column) and column.mask]
+    own += [each.from_ for each in (level.child.children if level is not None else ()) if child_has_masks(each)]
+    masked = overlapping([*inner, *record], own)
+    masked_within = [within for path in masked if (within := inner.get(path))]
     # Nothing is left over of an element that is mapped as a whole.
     left = "NULL::VARCHAR"
     if None not in wanted.values():
-        left = f"CASE WHEN {_may_have_surplus(named)} THEN {surplus('element', named)} END"
+        left = f"CASE WHEN {_may_have_surplus(named)} THEN {surplus('element', named, masked_within)} END"
     found = f"(SELECT *, {texts('element', paths)} AS found FROM {source})"
     nulls = spec.source.null_values
     taken = [f"{null_if(f'found[{number}]', nulls)} AS e{number - 1}" for number in range(1, len(paths) + 1)]
@@ -144,7 +148,8 @@ def _rows(
         return "value_text" if within is None else "key_value" if within == KEY_PATH else numbered[path]
 
     hidden = has_masks(columns) or (level is not None and child_has_masks(level.child))
-    projection = compile_columns(columns, Source(text, key_text(uris), salt_variable(spec), label, check_nul=True))
+    texts_from = Source(text, key_text(uris), salt_variable(spec), label, hidden=masked, check_nul=True)
+    projection = compile_columns(columns, texts_from)
     if inner:
         wrong = "json_type(element) NOT IN ('OBJECT', 'NULL')"
         projection.failures.append((wrong, failure(place, NO_OBJECT, REDACTED_TEXT if hidden else scalar("element"))))

@@ -1,6 +1,6 @@
 """Raw files out of bytes, specs out of keywords, and the rows that a mapping made of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,14 @@ def build_spec(
     fail_above: float | str = 1.0,
     null_values: list[str] | None = None,
     on_schema_change: str = "rescue",
+    children: Sequence[dict[str, Any]] = (),
     **source: Any,
 ) -> MappingSpec:
     """A spec; a column may be written `from:type` or `from:type!` for a required one, and keeps its name."""
     if null_values is not None:
         source["null_values"] = null_values
     read = [column if isinstance(column, dict) else _column(column) for column in columns]
-    words = {"bad_rows": {"fail_above": fail_above}, "on_schema_change": on_schema_change}
+    words = {"bad_rows": {"fail_above": fail_above}, "on_schema_change": on_schema_change, "children": children}
     return MappingSpec.model_validate({"columns": read, "source": source, **words})
 
 

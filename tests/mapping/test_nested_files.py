@@ -78,6 +78,52 @@ def test_a_masked_record_that_is_set_aside_keeps_what_is_left_over(tmp_path: Pat
     assert (raw["id"], raw["user"], raw["y"]) == ("x", {"age": 3}, 1.5)
 
 
+@pytest.mark.parametrize("stands_there", ["a@example.com", ["a@example.com"], [{"mail": "a@example.com"}]])
+def test_what_stands_in_place_of_an_object_with_a_masked_value_is_not_told(
+    tmp_path: Path, stands_there: object
+) -> None:
+    masked = {"from": "user.mail", "to": "mail", "type": "varchar", "mask": "hash"}
+    content = _lines({"id": 1, "user": stands_there}, {"id": "x", "user": stands_there, "more": 1})
+    mapped = _map(content, tmp_path, "id:int!", masked)
+    assert mapped.values("_rescued_data") == ['{"user":"***"}']
+    assert json.loads(mapped.bad[0]["_raw"])["more"] == 1
+    assert "example.com" not in mapped.bad[0]["_raw"]
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        {"from": "user", "to": "person", "type": "struct<age:int>"},
+        {"nest": {"person": "user", "id": "id"}, "to": "both", "type": "struct<person:struct<age:int>,id:int>"},
+        {"from": "user", "to": "person", "type": "struct<mail:int,age:int>"},
+        {"from": "user", "to": "person", "type": "int"},
+    ],
+)
+def test_a_masked_value_within_one_that_is_mapped_as_well_is_not_told(tmp_path: Path, whole: dict[str, object]) -> None:
+    masked = {"from": "user.mail", "to": "mail", "type": "varchar", "mask": "redact"}
+    content = _lines(
+        {"id": 1, "user": {"age": 3}},
+        {"id": 2, "user": {"mail": "a@example.com", "age": 3}},
+        {"id": 3, "user": {"mail": "b@example.com", "age": "old"}},
+    )
+    mapped = _map(content, tmp_path, "id:int!", whole, masked)
+    assert "example.com" not in json.dumps([*mapped.good, *mapped.bad], default=str)
+    assert "example.com" not in str(mapped.result.reasons)
+    assert len(mapped.good) + len(mapped.bad) == 3
+
+
+def test_a_masked_value_of_a_child_is_not_told_of_what_stands_in_its_place(tmp_path: Path) -> None:
+    child = {
+        "table": "replies",
+        "from": "replies",
+        "columns": [{"from": "user.mail", "to": "mail", "type": "varchar", "mask": "hash"}],
+    }
+    content = _lines({"id": 1, "replies": [{"user": {"mail": "b@example.com"}}, {"user": "a@example.com"}]})
+    spec = build_spec("id:int!", format="json", children=[child])
+    mapped = run_mapping(spec, {"x.json": content}, tmp_path)
+    assert mapped.values("_rescued_data") == ['{"replies[1]":{"user":"***"}}']
+
+
 def test_a_record_that_names_a_member_twice_is_set_aside(tmp_path: Path) -> None:
     mapped = _map(b'{"id": 1, "id": 2}\n{"id": 3}\n', tmp_path, "id:int")
     assert mapped.values("id") == [3]
