@@ -38,6 +38,7 @@ FAILPOINTS: dict[str, str] = {
     "ingest.begun": "a run has its version id and has listed nothing",
     "ingest.prepared": "a batch of partitions is mapped on local disk",
     "ingest.quarantined": "rows set aside are published, good rows are not",
+    "ingest.children": "child tables are published, the records that they belong to are not",
     "ingest.published": "a batch is published in the lake, the warehouse does not know it",
     "ingest.loaded": "a batch is published and loaded, the arrival ledger does not know it",
     "ingest.marked": "a partition is published, loaded and marked; Dagster does not know the end of the run",

@@ -90,6 +90,15 @@ def rollback(
     return manifest, switch
 
 
+def restorable_version(table: GlueTable, partition: str, *, to: str | None = None) -> str:
+    """The id of the version that `rollback` would restore; nothing is changed.
+
+    Raises:
+        ConfigurationError: there is no such version, or none that could be restored; the message names those there are.
+    """
+    return _chosen(table, partition, list_versions(table, partition), to)
+
+
 def _chosen(table: GlueTable, partition: str, versions: "Sequence[VersionInfo]", to: str | None) -> str:
     where = f"{table.database}.{describe(table.name, partition)}"
     kept = [each.version_id for each in versions if each.state == "kept"]

@@ -141,15 +141,22 @@ def following_version_id(run_id: str, now: datetime, latest: str) -> str:
     own = new_version_id(run_id, now)
     if own > latest:
         return own
-    try:
-        made_at = datetime.strptime(latest.partition("-")[0], _TIME).replace(tzinfo=UTC)
-    except ValueError as error:
+    made = made_at(latest)
+    if made is None:
         raise ConfigurationError(
             f"the version {latest!r} is later than any that a run can make",
             expected=f"an id such as {own}",
             todo="Remove its manifest, and publish the partition again",
-        ) from error
-    return new_version_id(run_id, made_at + timedelta(microseconds=1))
+        )
+    return new_version_id(run_id, made + timedelta(microseconds=1))
+
+
+def made_at(version: str) -> datetime | None:
+    """When the run of a version began, as its id tells; None for an id that no run has made."""
+    try:
+        return datetime.strptime(version.partition("-")[0], _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def describe(table: str, partition: str) -> str:

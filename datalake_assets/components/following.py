@@ -1,18 +1,16 @@
-"""The warehouse follows the lake: load what it lacks, and tell Dagster of each load as a run would."""
+"""What belongs to a table follows it: the warehouse is loaded, child tables and their records are made whole.
 
-from collections.abc import Callable, Iterator, Sequence
+Dagster is told of each as a run would tell it.
+"""
 
-import dagster as dg
+from collections.abc import Iterator, Sequence
 
-from datalake_assets.components.metadata import loaded_metadata
 from datalake_assets.components.pipelines import DeclaredPipeline
+from datalake_assets.components.reporting import Report, report_loaded, report_published
 from datalake_assets.errors import PlatformError, TransientError
 from datalake_assets.ingest.behind import load_behind
-from datalake_assets.ingest.outcomes import Failed, Loaded
-from datalake_assets.ingest.pipeline import Pipeline
-
-Report = Callable[[dg.AssetMaterialization], None]
-"""Where a materialization is told: `context.log_event` in a run, `report_runless_asset_event` outside of one."""
+from datalake_assets.ingest.outcomes import Failed, Loaded, Outcome, Published
+from datalake_assets.ingest.torn import mend, torn
 
 
 def follow(
@@ -26,18 +24,6 @@ def follow(
         if isinstance(outcome, Loaded):
             report_loaded(declared.pipeline, outcome, report)
         yield outcome
-
-
-def report_loaded(pipeline: Pipeline, loaded: Loaded, report: Report) -> None:
-    """Tell Dagster of a load; one that another process was faster with has been told by it."""
-    if not loaded.skipped:
-        report(
-            dg.AssetMaterialization(
-                pipeline.warehouse_asset_key,
-                partition=loaded.partition or None,
-                metadata=loaded_metadata(pipeline, loaded),
-            )
-        )
 
 
 def follow_all(declared: DeclaredPipeline, *, run_id: str, report: Report) -> str:
@@ -54,6 +40,26 @@ def follow_all(declared: DeclaredPipeline, *, run_id: str, report: Report) -> st
     if not loaded:
         return "nothing to load"
     return f"{sum(each.rows for each in loaded)} rows loaded of {', '.join(each.partition or 'all' for each in loaded)}"
+
+
+def mend_all(declared: DeclaredPipeline, *, run_id: str, report: Report) -> str:
+    """Compute partitions anew whose child tables are newer than their records, and tell in a sentence which.
+
+    Raises:
+        PlatformError: the failure of the first partition that failed, after all others were tried.
+    """
+    pipeline = declared.pipeline
+    partitions = torn(pipeline)
+    outcomes: list[Outcome] = []
+    for outcome in mend(pipeline, partitions, run_id=run_id) if partitions else ():
+        outcomes.append(outcome)
+        if isinstance(outcome, Published) and not outcome.reused:
+            report_published(pipeline, outcome, report, description="its child tables were newer: a run was cut off")
+        elif isinstance(outcome, Loaded):
+            report_loaded(pipeline, outcome, report)
+    if failed := [outcome for outcome in outcomes if isinstance(outcome, Failed)]:
+        raise one_error(declared, failed, tried=len(partitions))
+    return f"made whole: {', '.join(each or 'all' for each in partitions)}" if partitions else ""
 
 
 def one_error(declared: DeclaredPipeline, failed: Sequence[Failed], *, tried: int) -> Exception:

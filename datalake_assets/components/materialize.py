@@ -12,7 +12,8 @@ import dagster as dg
 
 from datalake_assets.arrivals.run_tags import requested_partitions
 from datalake_assets.components.checks import check_results
-from datalake_assets.components.metadata import child_metadata, loaded_metadata, published_metadata
+from datalake_assets.components.metadata import loaded_metadata
+from datalake_assets.components.reporting import report_published
 from datalake_assets.errors import PlatformError, TransientError
 from datalake_assets.ingest.outcomes import Failed, Loaded, Outcome, Published
 from datalake_assets.ingest.pipeline import Pipeline
@@ -74,12 +75,7 @@ def _report(
             f"{shown}: {counts.rows_in} rows in, {counts.rows_published} published, {counts.rows_quarantined} set aside"
             + (f", {counts.rows_duplicate} duplicates dropped" if counts.rows_duplicate else "")
         )
-        metadata = published_metadata(pipeline, outcome)
-        keys = {child.name: child.key for child in pipeline.children}
-        for rows in outcome.children:
-            told = child_metadata(pipeline, outcome, rows)
-            context.log_event(dg.AssetMaterialization(keys[rows.table], partition=partition, metadata=told))
-        context.log_event(dg.AssetMaterialization(pipeline.lake_key, partition=partition, metadata=metadata))
+        report_published(pipeline, outcome, context.log_event)
         for check in outcome.checks:
             if not check.passed:
                 context.log.warning(f"{shown}: {check.name}: {check.found}")

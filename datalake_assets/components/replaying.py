@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 import dagster as dg
 
 from datalake_assets.components.checks import check_results, check_specs
-from datalake_assets.components.following import report_loaded
-from datalake_assets.components.metadata import child_metadata, published_metadata
 from datalake_assets.components.pipelines import DeclaredPipeline
+from datalake_assets.components.reporting import report_loaded, report_published
 from datalake_assets.ingest.outcomes import Failed, Loaded, Outcome, Published
 from datalake_assets.ingest.replay import Quarantined, Replayed, compared, replay
 
@@ -43,35 +42,15 @@ def replay_quarantine(
             seen.add(outcome.partition)
             told = compared(before[outcome.partition], outcome)
             if isinstance(outcome, Published) and not outcome.reused:  # another run has told of its own
-                _report(declared, outcome, told, requested_by, report)
+                report_published(
+                    pipeline,
+                    outcome,
+                    report,
+                    description=f"replayed: {told.came_back} of {told.before} rows came back from quarantine",
+                    further={"rows_came_back": told.came_back, "requested_by": requested_by},
+                )
             yield told
     _report_checks(declared, outcomes, report)
-
-
-def _report(
-    declared: DeclaredPipeline, published: Published, told: Replayed, requested_by: str, report: Report
-) -> None:
-    pipeline = declared.pipeline
-    description = f"replayed: {told.came_back} of {told.before} rows came back from quarantine"
-    partition = published.partition or None
-    keys = {child.name: child.key for child in pipeline.children}
-    for rows in published.children:
-        metadata = child_metadata(pipeline, published, rows)
-        report(
-            dg.AssetMaterialization(keys[rows.table], description=description, partition=partition, metadata=metadata)
-        )
-    report(
-        dg.AssetMaterialization(
-            pipeline.lake_key,
-            description=description,
-            partition=partition,
-            metadata={
-                **published_metadata(pipeline, published),
-                "rows_came_back": told.came_back,
-                "requested_by": requested_by,
-            },
-        )
-    )
 
 
 def _report_checks(declared: DeclaredPipeline, outcomes: Sequence[Outcome], report: Report) -> None:

@@ -2,11 +2,8 @@
 
 from collections.abc import Iterator
 
-import dagster as dg
-
-from datalake_assets.components.following import Report, report_loaded
-from datalake_assets.components.metadata import child_metadata, published_metadata
 from datalake_assets.components.pipelines import DeclaredPipeline
+from datalake_assets.components.reporting import Report, report_loaded, report_published
 from datalake_assets.failpoints import failpoint
 from datalake_assets.ingest.outcomes import Loaded, Outcome, Published
 from datalake_assets.ingest.restore import restore
@@ -35,28 +32,12 @@ def roll_back(
     """
     for outcome in restore(declared.pipeline, partition, to=to, reason=reason, run_id=run_id):
         if isinstance(outcome, Published):
-            keys = {child.name: child.key for child in declared.pipeline.children}
-            for rows in outcome.children:
-                report(
-                    dg.AssetMaterialization(
-                        keys[rows.table],
-                        description=f"restored from {to}: {reason}",
-                        partition=partition or None,
-                        metadata=child_metadata(declared.pipeline, outcome, rows),
-                    )
-                )
-            report(
-                dg.AssetMaterialization(
-                    declared.pipeline.lake_key,
-                    description=f"restored from {to}: {reason}",
-                    partition=partition or None,
-                    metadata={
-                        **published_metadata(declared.pipeline, outcome),
-                        "restored_from": to,
-                        "reason": reason,
-                        "requested_by": requested_by,
-                    },
-                )
+            report_published(
+                declared.pipeline,
+                outcome,
+                report,
+                description=f"restored from {to}: {reason}",
+                further={"restored_from": to, "reason": reason, "requested_by": requested_by},
             )
             failpoint("rollback.told")
         elif isinstance(outcome, Loaded):

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 from datalake_assets.accounts.sessions import session
 from datalake_assets.catalog.glue import GlueTable
-from datalake_assets.catalog.history import list_versions
 from datalake_assets.catalog.manifest import Manifest, read_manifest
-from datalake_assets.catalog.rollback import rollback
+from datalake_assets.catalog.rollback import restorable_version, rollback
 from datalake_assets.errors import ConcurrentChange, PlatformError
 from datalake_assets.failpoints import failpoint
 from datalake_assets.ingest.new_version import database_time, version_id_for
@@ -38,12 +37,13 @@ def restore(pipeline: Pipeline, partition: str, *, to: str | None, reason: str, 
         if manifest is None:
             version = None
             if tables:
-                # One id for all of them, and one version to go back to.
-                version = version_id_for(run_id, [partition], [lake, *tables.values()])
-                to = to or _version_before(lake, partition)
+                # Of all of them or of none, and all under one id: that is the version to go back to later.
+                to = restorable_version(lake, partition, to=to)
                 for child in tables.values():
-                    if _restored_before(child, partition, to) is None:
-                        _restore(child, partition, reason=reason, run_id=run_id, to=to, version=version)
+                    restorable_version(child, partition, to=to)
+                version = version_id_for(run_id, [partition], [lake, *tables.values()])
+                for child in tables.values():
+                    _restore(child, partition, reason=reason, run_id=run_id, to=to, version=version)
             manifest = _restore(lake, partition, reason=reason, run_id=run_id, to=to, version=version)
         children = tuple(
             published_child(child, _manifest(child, partition, shown.version_id))
@@ -73,13 +73,6 @@ def _restore(
             todo="Look at that version; roll back again if it has to go too",
         )
     return manifest
-
-
-def _version_before(lake: GlueTable, partition: str) -> str | None:
-    """The newest kept version before the published one, which a rollback takes; None leaves the mistake to it."""
-    versions = list_versions(lake, partition)
-    published = next((each.version_id for each in versions if each.state == "published"), "")
-    return next((each.version_id for each in versions if each.state == "kept" and each.version_id < published), None)
 
 
 def _restored_before(lake: GlueTable, partition: str, to: str | None) -> Manifest | None:

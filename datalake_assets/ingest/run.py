@@ -12,8 +12,9 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,13 +109,15 @@ class _Lake:
                 yield kept
             with self._tables.uploading(version):
                 prepared: list[Prepared] = []
-                for outcome in self._prepare_all([each for each in partitions if each not in done], scratch):
-                    if isinstance(outcome, Prepared):
-                        self._tables.upload(outcome)
-                        prepared.append(outcome)
-                    else:
-                        done.add(outcome.partition)
-                        yield outcome
+                # Closed before the folder goes that it works in, also when nobody asks for more outcomes.
+                with closing(self._prepare_all([each for each in partitions if each not in done], scratch)) as outcomes:
+                    for outcome in outcomes:
+                        if isinstance(outcome, Prepared):
+                            self._tables.upload(outcome)
+                            prepared.append(outcome)
+                        else:
+                            done.add(outcome.partition)
+                            yield outcome
                 for result in self._publish(prepared, version, begun_seq, scratch):
                     done.add(result.partition)
                     yield result
@@ -127,9 +130,10 @@ class _Lake:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
-    def _prepare_all(self, partitions: Sequence[str], scratch: Path) -> Iterator[Prepared | Failed]:
+    def _prepare_all(self, partitions: Sequence[str], scratch: Path) -> Generator[Prepared | Failed, None, None]:
         workers = max(1, min(os.cpu_count() or 1, len(partitions)))
-        with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="prepare") as pool:
+        pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="prepare")
+        try:
             waiting = [
                 (partition, pool.submit(prepare, self._pipeline, self._account, partition, scratch / str(n), workers))
                 for n, partition in enumerate(partitions)
@@ -140,6 +144,9 @@ class _Lake:
                 except Exception as error:  # noqa: BLE001 - also a mistake in the code stops its own partition only
                     outcome = Failed(partition, error)
                 yield outcome
+        finally:
+            # A run that is ended does not wait for partitions that nobody has begun.
+            pool.shutdown(cancel_futures=True)
 
     def _publish(
         self, prepared: Sequence[Prepared], version: str, begun_seq: int, scratch: Path
@@ -164,6 +171,8 @@ class _Lake:
         children = self._tables.publish_children(list(sources.values()), version, rejected)
         for partition, error in children.failed.items():
             yield _failed(sources.pop(partition), error)
+        if self._tables.children:
+            failpoint("ingest.children")
         published = self._tables.publish_lake(list(sources.values()), version, rejected)
         failpoint("ingest.published")
         publish_seconds = (time.monotonic() - begin) / len(prepared)
@@ -176,7 +185,9 @@ class _Lake:
                 yield self._won_by_another(source, switch.after.version_id, begun_seq, visible)
             else:
                 visible.append(manifest)
-                self._seen[source.partition] = (source.objects, begun_seq)
+                if source.partition not in children.overtaken:
+                    # Otherwise the later run tells; should it die, the partition is still work, and made whole anew.
+                    self._seen[source.partition] = (source.objects, begun_seq)
                 yield published_outcome(
                     self._tables.lake,
                     manifest,

@@ -1,6 +1,6 @@
 """The catalog tables of a pipeline, its rows, their children and the rows set aside, and how partitions get there."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -32,6 +32,8 @@ class PublishedChildren:
 
     failed: Mapping[str, PlatformError]
     published: Mapping[str, Sequence[PublishedChild]]
+    overtaken: Collection[str]
+    """Partitions of which a child shows the version of a run that began later."""
 
 
 class PipelineTables:
@@ -55,14 +57,15 @@ class PipelineTables:
     def upload(self, prepared: Prepared) -> None:
         """Begin to upload what a partition was mapped to; its readers see nothing of that before it is published."""
         result = prepared.result
-        self._begin(self.lake, prepared.partition, result.good_files)
+        self._begin(self.lake, prepared.partition, result.good_files, result.rows_good)
         if result.quarantine_files:
-            self._begin(self.quarantine, prepared.partition, result.quarantine_files)
+            self._begin(self.quarantine, prepared.partition, result.quarantine_files, result.rows_bad)
         for child in self.pipeline.children:
-            self._begin(self.children[child.name], prepared.partition, prepared.child(child.name).files)
+            rows = prepared.child(child.name)
+            self._begin(self.children[child.name], prepared.partition, rows.files, rows.rows)
 
-    def _begin(self, table: GlueTable, partition: str, files: Sequence[Path]) -> None:
-        self._uploads.add(table.bucket, table.name, partition, _local_files(files))
+    def _begin(self, table: GlueTable, partition: str, files: Sequence[Path], rows: int) -> None:
+        self._uploads.add(table.bucket, table.name, partition, _local_files(files, rows))
 
     def ensure(self) -> None:
         """Create the tables or bring them up to the declared columns."""
@@ -105,7 +108,7 @@ class PipelineTables:
             version = manifest.version
             target = folder / f"quarantine-{version.id}"
             target.mkdir(exist_ok=True)
-            files = {version.partition: _local_files([_empty_quarantine(target)])}
+            files = {version.partition: _local_files([_empty_quarantine(target)], 0)}
             uploaded = upload_versions(self._s3, self.quarantine.bucket, self.quarantine.name, version.id, files)
             columns = self.pipeline.quarantine_schema.columns
             manifest = replace(manifest, version=uploaded[version.partition], counts=_all_published(0), columns=columns)
@@ -121,6 +124,7 @@ class PipelineTables:
         """
         failed: dict[str, PlatformError] = {}
         published: dict[str, list[PublishedChild]] = {}
+        overtaken: set[str] = set()
         for child in self.pipeline.children:
             waiting = [each for each in prepared if each.partition not in failed]
             found = {each.partition: each.child(child.name) for each in waiting}
@@ -131,9 +135,11 @@ class PipelineTables:
                 partition = manifest.version.partition
                 if switch.error is None:
                     published.setdefault(partition, []).append(published_child(table, manifest))
+                    if switch.after and switch.after.version_id != version:
+                        overtaken.add(partition)
                 elif not failed_checks.get(partition):
                     failed[partition] = switch.error
-        return PublishedChildren(failed, published)
+        return PublishedChildren(failed, published, overtaken)
 
     def published_children(self, partition: str, version: str) -> tuple[PublishedChild, ...]:
         """What the child tables show of a version of a partition.
@@ -177,7 +183,7 @@ class PipelineTables:
             return []
         for partition, paths in files.items():
             if not self._uploads.has(table.name, partition):
-                self._begin(table, partition, paths)
+                self._begin(table, partition, paths, counts[partition].rows_published)
         versions = self._uploads.versions(table.name, list(files))
         manifests = [
             self._manifest(each, versions[each.partition], counts[each.partition], schema) for each in prepared
@@ -208,18 +214,19 @@ def _all_published(rows: int) -> RowCounts:
     return RowCounts(rows_in=rows, rows_published=rows, rows_quarantined=0)
 
 
-def _local_files(paths: Sequence[Path]) -> list[LocalFile]:
+def _local_files(paths: Sequence[Path], rows: int) -> list[LocalFile]:
+    """The files with the number of rows in each; `rows` is that of all."""
     import duckdb
 
-    if not paths:
-        return []
+    if len(paths) < 2:
+        return [LocalFile(path, rows) for path in paths]
     # DuckDB has written them and is loaded; pyarrow would be another third of a second of imports.
     with duckdb.connect() as connection:
         found = connection.execute(
             "SELECT file_name, num_rows FROM parquet_file_metadata($1)", [[str(path) for path in paths]]
         ).fetchall()
-    rows = dict(found)
-    return [LocalFile(path, int(rows[str(path)])) for path in paths]
+    counts = dict(found)
+    return [LocalFile(path, int(counts[str(path)])) for path in paths]
 
 
 def _empty_quarantine(folder: Path) -> Path:

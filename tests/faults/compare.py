@@ -19,11 +19,14 @@ from typing import Any
 
 from datalake_assets.accounts.registry import Account, registry
 from datalake_assets.components.pipeline_spec import PipelineSpec
+from datalake_assets.mapping.children import Child
 from datalake_assets.mapping.columns import Column as MappedColumn
 
 Place = tuple[str, int]
 """A raw record: the URI of its file and the number of its line."""
 Rows = dict[Place, tuple[Any, ...]]
+Elements = dict[tuple[Any, ...], tuple[Any, ...]]
+"""Rows of a child table: the record's place and the position at each level → keys and values."""
 
 MAX_TOLD = 5
 _INTEGERS = {"smallint": 15, "int": 31, "bigint": 63}
@@ -65,6 +68,36 @@ class Column:
 
 
 @dataclass(frozen=True)
+class ChildTable:
+    """A table of the elements below `member` of a record, or of its parent's elements."""
+
+    name: str
+    member: str
+    keys: tuple[str, ...]
+    columns: tuple[Column, ...]
+    above: tuple[str, ...]
+    """The tables between the record's and this one."""
+    children: "tuple[ChildTable, ...]"
+
+    @classmethod
+    def of(cls, child: Child, above: tuple[str, ...] = ()) -> "ChildTable":
+        inner = tuple(cls.of(each, (*above, child.table)) for each in child.children)
+        return cls(child.table, child.from_, child.key, _columns(child.columns), above, inner)
+
+    @property
+    def positions(self) -> list[str]:
+        return [*(f"{name}_position" for name in self.above), "_position"]
+
+
+def _columns(columns: Sequence[object]) -> tuple[Column, ...]:
+    return tuple(
+        Column(c.from_, c.to, c.type.kind, getattr(c.type, "scale", None) or 0, c.required)
+        for c in columns
+        if isinstance(c, MappedColumn)
+    )
+
+
+@dataclass(frozen=True)
 class Table:
     """One pipeline's names, as its users know them."""
 
@@ -75,6 +108,7 @@ class Table:
     columns: tuple[Column, ...]
     nulls: frozenset[str]
     is_partitioned: bool
+    children: tuple[ChildTable, ...] = ()
 
     @classmethod
     def of(cls, location: str, spec: PipelineSpec) -> "Table":
@@ -85,14 +119,20 @@ class Table:
             spec.name,
             f"{folder}/",
             name.removeprefix("*"),
-            tuple(
-                Column(c.from_, c.to, c.type.kind, getattr(c.type, "scale", None) or 0, c.required)
-                for c in spec.columns
-                if isinstance(c, MappedColumn)
-            ),
+            _columns(spec.columns),
             frozenset(spec.source.null_values),
             spec.partitions is not None,
+            tuple(ChildTable.of(child) for child in spec.children),
         )
+
+    @property
+    def all_children(self) -> list[ChildTable]:
+        """Each before its own ones."""
+        found, waiting = [], list(self.children)
+        while waiting:
+            found.append(waiting.pop(0))
+            waiting += found[-1].children
+        return found
 
     @property
     def source_id(self) -> str:
@@ -116,10 +156,13 @@ class Content:
 
     good: Rows = field(default_factory=dict)
     bad: frozenset[Place] = frozenset()
+    children: dict[str, Elements] = field(default_factory=dict)
 
 
 def parse(table: Table, uri: str, body: bytes) -> Content:
     """One raw file."""
+    if table.suffix == ".jsonl":
+        return _parse_json(table, uri, body)
     text = (gzip.decompress(body) if uri.endswith(".gz") else body).decode()
     reader = csv.reader(io.StringIO(text, newline=""))
     header = next(reader)
@@ -142,14 +185,60 @@ def parse(table: Table, uri: str, body: bytes) -> Content:
     return Content(good, frozenset(bad))
 
 
+def _parse_json(table: Table, uri: str, body: bytes) -> Content:
+    good: Rows = {}
+    bad: set[Place] = set()
+    children: dict[str, Elements] = {}
+    for number, line in enumerate(body.decode().splitlines(), 1):
+        place = (uri, number)
+        try:
+            record = json.loads(line)
+            row = _values(table.columns, record)
+            found: dict[str, Elements] = {}
+            for child in table.children:
+                known = {column.name: value for column, value in zip(table.columns, row, strict=True)}
+                _elements(child, record, place, known, (), found)
+        except ValueError:
+            bad.add(place)
+            continue
+        good[place] = row
+        for name, elements in found.items():
+            children.setdefault(name, {}).update(elements)
+    return Content(good, frozenset(bad), children)
+
+
+def _values(columns: Sequence[Column], record: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(c.value(None if (found := record.get(c.raw)) is None else str(found)) for c in columns)
+
+
+def _elements(
+    child: ChildTable,
+    parent: Mapping[str, Any],
+    at: tuple[Any, ...],
+    known: Mapping[str, Any],
+    inherited: tuple[Any, ...],
+    found: dict[str, Elements],
+) -> None:
+    keys = (*inherited, *(known[name] for name in child.keys))
+    for position, element in enumerate(parent.get(child.member) or []):
+        values = _values(child.columns, element)
+        found.setdefault(child.name, {})[*at, position] = (*keys, *values)
+        own = {column.name: value for column, value in zip(child.columns, values, strict=True)}
+        for inner in child.children:
+            _elements(inner, element, (*at, position), own, keys, found)
+
+
 def together(contents: Sequence[Content]) -> Content:
     """Several files as one partition."""
     good: Rows = {}
     bad: set[Place] = set()
+    children: dict[str, Elements] = {}
     for each in contents:
         good |= each.good
         bad |= each.bad
-    return Content(good, frozenset(bad))
+        for name, elements in each.children.items():
+            children.setdefault(name, {}).update(elements)
+    return Content(good, frozenset(bad), children)
 
 
 class Outsider:
@@ -229,6 +318,27 @@ class Outsider:
             assert place not in rows, f"{table.name} {partition}: {place} is in the lake twice"
             rows[place] = tuple(record[column.name] for column in table.columns)
         return rows
+
+    def children(self, table: Table, partition: str) -> dict[str, Elements]:
+        """The rows of each child table that is published.
+
+        Raises:
+            AssertionError: an element is there twice, or a file is missing.
+        """
+        found: dict[str, Elements] = {}
+        keys: dict[str, list[str]] = {}
+        for child in table.all_children:
+            keys[child.name] = [*(key for above in child.above for key in keys[above]), *child.keys]
+            entry = self.published(child.name, partition)
+            if entry is None:
+                continue
+            rows = found[child.name] = {}
+            for record in self._records(entry):
+                positions = (int(record[name]) for name in child.positions)
+                place = (record["_source_file"], int(record["_source_row"]), *positions)
+                assert place not in rows, f"{child.name} {partition}: {place} is there twice"
+                rows[place] = tuple(record[name] for name in [*keys[child.name], *(c.name for c in child.columns)])
+        return found
 
     def quarantine(self, table: Table, partition: str) -> frozenset[Place]:
         entry = self.published(table.quarantine, partition)
@@ -354,6 +464,13 @@ def differences(reader: Outsider, table: Table, partitions: Sequence[str]) -> li
         version = entry["Parameters"]["datalake_version"] if entry else None
         if loaded.get(partition) != version:
             found.append(f"{where}: the lake shows {version}, the warehouse {loaded.get(partition)}")
+        children = reader.children(table, partition)
+        for child in table.all_children:
+            shown = reader.published(child.name, partition)
+            if (held := shown["Parameters"]["datalake_version"] if shown else None) != version:
+                found.append(f"{where}: the lake shows {version}, {child.name} {held}")
+            wanted = raw.children.get(child.name, {})
+            found += _rows_differ(f"{child.name} {partition}: against raw", children.get(child.name, {}), wanted)
         is_dirty, marked = states.get(partition, (False, None))
         if is_dirty:
             found.append(f"{where}: the ledger has it as work")
@@ -362,7 +479,7 @@ def differences(reader: Outsider, table: Table, partitions: Sequence[str]) -> li
     return found
 
 
-def _rows_differ(where: str, got: Rows, wanted: Rows) -> list[str]:
+def _rows_differ(where: str, got: Mapping[Any, Any], wanted: Mapping[Any, Any]) -> list[str]:
     found = [f"{where}: {place} is missing" for place in sorted(wanted.keys() - got.keys())]
     found += [f"{where}: {place} is too much" for place in sorted(got.keys() - wanted.keys())]
     found += [

@@ -72,7 +72,9 @@ class Attempt:
     def must_be_killed(self) -> None:
         """Wait until its failpoint has killed it."""
         status = self._join()
-        assert status != 0, f"the attempt passed no armed failpoint:\n{self.output}"
+        if status == 0:
+            result = pickle.loads(self._result.read_bytes())
+            raise AssertionError(f"the attempt passed no armed failpoint and returned {result}:\n{self.output}")
         assert status == -signal.SIGKILL, f"the attempt ended with {status}:\n{self.output}"
 
     def must_reach(self, failpoint: str) -> None:

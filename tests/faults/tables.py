@@ -1,4 +1,4 @@
-"""The two tables of this suite: a partitioned one that is copied, and a reference table that is merged."""
+"""The tables of this suite: one that is copied, a reference table that is merged, one with child tables."""
 
 from functools import cache
 from typing import Any
@@ -48,7 +48,37 @@ REFERENCE = _spec(
     source={"s3": "kill_reference/*.csv", "format": "csv"},
     warehouse={"table": "lake.kill_reference", "mode": "merge", "key": ["id"]},
 )
-SPECS = {spec.name: spec for spec in (KILLS, REFERENCE)}
+POSTS = PipelineSpec.model_validate(
+    {
+        "name": "kill_posts",
+        "owner": "team:faults",
+        "source": {"s3": "kill_posts/dt={partition}/*.jsonl", "format": "json", "layout": "lines"},
+        "partitions": {"daily": "2013-01-01"},
+        "columns": [
+            {"from": "id", "to": "id", "type": "bigint", "required": True},
+            {"from": "title", "to": "title", "type": "varchar"},
+        ],
+        "children": [
+            {
+                "table": "kill_comments",
+                "from": "comments",
+                "key": ["id"],
+                "columns": [{"from": "stars", "to": "stars", "type": "int"}],
+                "children": [
+                    {
+                        "table": "kill_likes",
+                        "from": "likes",
+                        "columns": [{"from": "user", "to": "user_name", "type": "varchar"}],
+                    }
+                ],
+            }
+        ],
+        "trigger": {"arrivals": {"settle": 0}},
+        "warehouse": {"table": "lake.kill_posts", "mode": "copy"},
+        "bad_rows": {"fail_above": "100%"},
+    }
+)
+SPECS = {spec.name: spec for spec in (KILLS, REFERENCE, POSTS)}
 
 
 @cache

@@ -1,7 +1,7 @@
 """What an attempt does: one function for each way into the platform, with arguments and results that can be pickled."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,13 @@ def load_what_is_behind(table: str, partitions: Sequence[str], run_id: str) -> l
     from datalake_assets.ingest.behind import load_behind
 
     return [type(outcome).__name__ for outcome in load_behind(pipeline(table), partitions, run_id=run_id)]
+
+
+def torn_partitions(table: str, now: datetime) -> list[str]:
+    """The partitions whose child tables are newer than their records."""
+    from datalake_assets.ingest.torn import torn
+
+    return torn(pipeline(table), now=now)
 
 
 def vacuum_table(table: str, partitions: Sequence[str], keep_versions: int, grace_seconds: float) -> Any:

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import io
+import json
 import random
 import threading
 import uuid
@@ -41,6 +42,19 @@ def csv_text(rows: int, *, batch: int, bad: int = 0, first: int = 1) -> bytes:
         seen = (datetime(2013, 1, 1) + timedelta(minutes=number)).isoformat(sep=" ")
         writer.writerow([number, CITIES[number % len(CITIES)], amount, seen, batch])
     return out.getvalue().encode()
+
+
+def json_lines(rows: int, *, batch: int, bad: int = 0, first: int = 1) -> bytes:
+    """A raw file of posts with none to two comments each; `bad` ones have a comment whose stars are no number."""
+    lines = []
+    for number in range(first, first + rows + bad):
+        stars: list[Any] = [batch, number][: (batch + number) % 3]
+        comments = [{"stars": each, "likes": [{"user": f"{batch}-{n}"} for n in range(number % 3)]} for each in stars]
+        if number >= first + rows:
+            comments = [{"stars": 1, "likes": [{"user": "lost"}]}, {"stars": "many"}]
+        record = {"id": number, "title": f"{CITIES[number % len(CITIES)]} {batch}", "comments": comments}
+        lines.append(json.dumps(record))
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 @dataclass
@@ -100,9 +114,11 @@ class World:
     def land(self, name: str, partitions: Sequence[str]) -> None:
         """A new batch of two files for each partition, one of them with bad rows; overwrites the batch before."""
         self._batch += 1
+        suffix = table(name).suffix
+        write = json_lines if suffix == ".jsonl" else csv_text
         for partition in partitions:
-            self.put(name, partition, "a.csv", csv_text(3, batch=self._batch, bad=1))
-            self.put(name, partition, "b.csv", csv_text(2, batch=self._batch, first=11))
+            self.put(name, partition, f"a{suffix}", write(3, batch=self._batch, bad=1))
+            self.put(name, partition, f"b{suffix}", write(2, batch=self._batch, first=11))
 
     def _state(self, name: str, partition: str) -> Partition:
         return self._partitions.setdefault((name, partition), Partition({}, []))
@@ -142,10 +158,10 @@ class World:
         self.attempt(work, *arguments, failpoints=f"{point}=kill@{hit}").must_be_killed()
         reached.add(point)
 
-    def held_at(self, point: str, work: Work, *arguments: Any) -> tuple[Attempt, Path]:
+    def held_at(self, point: str, work: Work, *arguments: Any, hit: int = 1) -> tuple[Attempt, Path]:
         """An attempt that has come to a failpoint, and the file that lets it go on."""
         gate = self.gate()
-        attempt = self.attempt(work, *arguments, failpoints=f"{point}=wait:{gate}")
+        attempt = self.attempt(work, *arguments, failpoints=f"{point}=wait@{hit}:{gate}")
         attempt.must_reach(point)
         return attempt, gate
 
@@ -256,6 +272,9 @@ def assert_whole(reader: Outsider, of: Table, states: dict[str, list[Content]]) 
         assert lake is None or lake in rows, f"{of.name} {partition}: the lake shows {lake}"
         bad = reader.quarantine(of, partition)
         assert not bad or bad in [state.bad for state in allowed], f"{of.quarantine} {partition} shows {bad}"
+        for name, elements in reader.children(of, partition).items():
+            known = [state.children.get(name, {}) for state in allowed]
+            assert elements in known, f"{name} {partition} shows {elements}"
         loaded = warehouse[partition]
         assert not loaded or loaded in rows, f"{of.name} {partition}: the warehouse shows {loaded}"
 
