@@ -1,6 +1,6 @@
 """`datalake status`: what the lake shows and what the warehouse holds, side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +11,7 @@ from datalake_assets.errors import PlatformError
 
 if TYPE_CHECKING:
     from datalake_assets.components.pipelines import DeclaredPipeline
-    from datalake_assets.ingest.behind import Versions
+    from datalake_assets.ingest.behind import ShownChild, Versions
 
 NONE = "–"
 SAME = "the same"
@@ -25,16 +25,20 @@ SAME = "the same"
 def status(pipelines: tuple[str, ...], only_behind: bool, each_partition: bool, as_json: bool) -> None:
     """Show the partitions, rows and versions of every PIPELINE (or of some) in the lake and in the warehouse.
 
-    Exit status 1 if a pipeline could not be looked at.
+    Child tables have a line each behind their pipeline's, if neither --partitions nor --behind is given; the warehouse
+    has none of them. Exit status 1 if a pipeline could not be looked at.
     """
     from datalake_assets.components.pipelines import find_pipelines
-    from datalake_assets.ingest.behind import side_by_side
+    from datalake_assets.ingest.behind import shown_children, side_by_side
 
     found: list[tuple[DeclaredPipeline, list[Versions]]] = []
+    children: dict[str, list[ShownChild]] = {}
     failed: dict[str, str] = {}
     for declared in find_pipelines(pipelines):
         try:
             versions = side_by_side(declared.pipeline)
+            if not (only_behind or each_partition) or as_json:
+                children[declared.name] = shown_children(declared.pipeline)
         except PlatformError as error:
             failed[declared.name] = str(error)
             continue
@@ -42,10 +46,16 @@ def status(pipelines: tuple[str, ...], only_behind: bool, each_partition: bool, 
             kept = _behind(declared, versions) if only_behind and each_partition else versions
             found.append((declared, kept))
     if as_json:
-        summaries = [_summary(declared, versions, each_partition) for declared, versions in found]
+        summaries = [
+            {**_summary(declared, versions, each_partition), "children": children[declared.name]}
+            for declared, versions in found
+        ]
         show_json(summaries + [{"pipeline": name, "error": error} for name, error in failed.items()])
     elif found:
-        (_show_partitions if each_partition else _show_pipelines)(found)
+        if each_partition:
+            _show_partitions(found)
+        else:
+            _show_pipelines(found, children)
     elif only_behind and not failed:
         click.echo("The warehouse holds every published version.")
     if not as_json:
@@ -76,7 +86,9 @@ def _summary(declared: "DeclaredPipeline", versions: "Sequence[Versions]", each_
     }
 
 
-def _show_pipelines(found: "Sequence[tuple[DeclaredPipeline, list[Versions]]]") -> None:
+def _show_pipelines(
+    found: "Sequence[tuple[DeclaredPipeline, list[Versions]]]", children: "Mapping[str, Sequence[ShownChild]]"
+) -> None:
     rows = []
     for declared, versions in found:
         told = _summary(declared, versions, False)
@@ -92,6 +104,11 @@ def _show_pipelines(found: "Sequence[tuple[DeclaredPipeline, list[Versions]]]") 
                 _number(told["behind"]),
             ]
         )
+        for child in children.get(declared.name, ()):
+            # The table's own name, behind the pipeline that `datalake versions --table` wants to know.
+            name, newest = f"{declared.name} {child.table}", child.newest_partition or NONE
+            counts = [f"{child.partitions:,}", f"{child.rows_lake:,}", NONE]
+            rows.append([name, *counts, newest, short(child.lake_version), NONE, NONE])
     show_table(
         [
             "pipeline",

@@ -33,6 +33,33 @@ class Versions:
         return self.lake_version is not None and self.lake_version > (self.warehouse_version or "")
 
 
+@dataclass(frozen=True, slots=True)
+class ShownChild:
+    """What the lake shows of a child table: its partitions, their rows, and the version of the newest partition."""
+
+    table: str
+    partitions: int
+    rows_lake: int
+    newest_partition: str | None
+    lake_version: str | None
+
+
+def shown_children(pipeline: Pipeline) -> list[ShownChild]:
+    """The child tables of a pipeline, one Glue call for each thousand partitions; the warehouse has none of them.
+
+    Raises:
+        Unavailable, AccessDenied: Glue.
+    """
+    found = []
+    for child in pipeline.children:
+        shown = GlueTable(session(pipeline.location), child.name).published()
+        newest = max(shown, default=None)
+        rows = sum(each.row_count for each in shown.values())
+        version = None if newest is None else shown[newest].version_id
+        found.append(ShownChild(child.name, len(shown), rows, newest, version))
+    return found
+
+
 def side_by_side(pipeline: Pipeline) -> list[Versions]:
     """All partitions that the lake shows or the warehouse holds, in their order.
 
