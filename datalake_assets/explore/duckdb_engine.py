@@ -8,9 +8,10 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -26,6 +27,7 @@ from datalake_assets.names import quoted
 ENGINE = "duckdb"
 MEMORY_LIMIT = "1GB"
 BATCH_ROWS = 65_536
+Answer = TypeVar("Answer")
 _LIMIT = re.compile(r"\d+(\.\d+)?\s*[KMGT]i?B", re.IGNORECASE)
 
 
@@ -67,6 +69,7 @@ class _Session:
         # Where Python looks interactive it would be drawn on stdout, between the rows.
         self._connection.execute("SET enable_progress_bar = false").fetchall()
         self._tables: dict[str, PublishedTable] = {}
+        self._worker = ThreadPoolExecutor(1, "query")
         self._plan = ""
         self._begin = time.monotonic()
         self._seconds: float | None = None
@@ -95,7 +98,7 @@ class _Session:
             self._plan = relation.explain().rstrip()
             if parsed.explain:
                 return self._answer(pa.table({"plan": self._plan.splitlines()}))
-        reader = relation.to_arrow_reader(BATCH_ROWS)
+        reader = self._interruptible(lambda: relation.to_arrow_reader(BATCH_ROWS))
         return QueryResult(reader.schema, self._batches(reader), explain=self.explanation, close=self.close)
 
     def _bound(self, sql: str) -> duckdb.DuckDBPyRelation:
@@ -147,13 +150,24 @@ class _Session:
             while True:
                 with self._errors():
                     try:
-                        batch = reader.read_next_batch()
+                        batch = self._interruptible(reader.read_next_batch)
                     except StopIteration:
                         return
                 yield batch
         finally:
             reader.close()
             self.close()
+
+    def _interruptible(self, step: Callable[[], Answer]) -> Answer:
+        """Do what may take long so that Ctrl-C ends it: DuckDB does not look for signals while it works."""
+        doing = self._worker.submit(step)
+        try:
+            return doing.result()
+        except BaseException:
+            if not doing.done():
+                self._connection.interrupt()
+                wait([doing])
+            raise
 
     def _answer(self, table: pa.Table) -> QueryResult:
         self.close()
@@ -167,6 +181,7 @@ class _Session:
     def close(self) -> None:
         if self._seconds is None:
             self._seconds = time.monotonic() - self._begin
+            self._worker.shutdown()
             self._connection.close()
             shutil.rmtree(self._scratch, ignore_errors=True)
 

@@ -2,8 +2,11 @@
 
 import csv
 import json
+import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pyarrow as pa
@@ -112,3 +115,22 @@ def test_a_process_that_stops_reading_early_ends_quietly() -> None:
         assert done.returncode in (0, 1), done.stderr
         assert "leaked" not in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_an_interrupt_ends_a_statement_that_would_run_for_hours() -> None:
+    from datalake_assets.explore.query import query
+
+    def interrupt_the_query() -> None:
+        while not any(thread.name.startswith("query") for thread in threading.enumerate()):
+            begun.wait(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    begun = threading.Event()
+    sender = threading.Thread(target=interrupt_the_query)
+    sender.start()
+    with (
+        pytest.raises(KeyboardInterrupt),
+        query("SELECT count(*) FROM range(10000000000) a, range(1000) b") as result,
+    ):
+        list(result.batches())
+    sender.join()
