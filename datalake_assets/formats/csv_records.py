@@ -122,8 +122,23 @@ def joined_names(header: list[list[str]]) -> tuple[str, ...]:
     count = max((len(row) for row in header), default=0)
     if len(header) > 1:
         header = [row for row in header if not is_rule(row)]
+        header = [*map(_continued, header[:-1], header[1:]), *header[-1:]]
     columns = ([row[index].strip() for row in header if index < len(row)] for index in range(count))
     return tuple(" ".join(part for part in column if part) for column in columns)
+
+
+def _continued(row: list[str], below: list[str]) -> list[str]:
+    """A row of a header in which a name above several columns stands over the first of them only.
+
+    It is theirs too where they have the same names as other columns below: `Sales,,Costs,` over `2025,2026,2025,2026`.
+    """
+    names = [name.strip() for name in below]
+    continued: list[str] = []
+    for index, cell in enumerate(row):
+        name = names[index] if index < len(names) else ""
+        is_gap = not cell.strip() and index > 0 and name and names.count(name) > 1
+        continued.append(continued[-1] if is_gap else cell)
+    return continued
 
 
 def is_rule(row: Sequence[str]) -> bool:

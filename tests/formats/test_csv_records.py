@@ -152,6 +152,12 @@ def test_header_rows_are_joined_and_preamble_and_footer_left_out(tmp_path: Path)
     assert found["lines"] == [7]
 
 
+def test_a_name_above_several_columns_is_the_name_of_each(tmp_path: Path) -> None:
+    text = "Region,Sales,,Costs,,Note\n,2025,2026,2025,2026,\nR1,1,2,3,4,x\n"
+    names = ("Region", "Sales 2025", "Sales 2026", "Costs 2025", "Costs 2026", "Note")
+    assert read(tmp_path, text, header=2)["names"] == names
+
+
 def test_names_are_generated_or_given_without_a_header(tmp_path: Path) -> None:
     assert read(tmp_path, "1,2\n3,4\n", header=0)["names"] == ("column_1", "column_2")
     found = read(tmp_path, "1,2\n3,4\n", header=0, names=("x", "y"))
