@@ -272,7 +272,8 @@ def _object(node: Node, name: str, path: str, times: int, nulls: int, reading: R
         part = _column(value, "value", f"{path}{{}}", value.seen, reading, depth=depth + 1)
         keys = list(node.fields)[:3]
         many = f"more than {len(node.fields):,}" if node.values else f"{len(node.fields):,}"
-        told = f"its {many} keys are data, not names" + (f": {', '.join(keys)} …" if keys else "")
+        # A map that the schema of the file declares needs no reason.
+        notes = (f"its {many} keys are data, not names: {', '.join(keys)} …",) if keys else ()
         key = DiscoveredColumn("key", f"{path}{{key}}", TEXT, 0, value.seen, examples=tuple(keys))
         return DiscoveredColumn(
             name=name,
@@ -280,8 +281,8 @@ def _object(node: Node, name: str, path: str, times: int, nulls: int, reading: R
             type=TargetType("map", parts=(("key", TEXT), ("value", part.type))),
             nulls=nulls,
             count=times,
-            certainty=min(part.certainty, 0.85),
-            notes=(told,),
+            certainty=min(part.certainty, 0.85) if keys else part.certainty,
+            notes=notes,
             parts=(key, part),
         )
     if not node.fields:

@@ -8,7 +8,7 @@ from datalake_assets.discovery.objects import FoundObject
 from datalake_assets.discovery.reading import FileProfile
 
 KEPT_OBJECTS = 64  # of one group, to choose samples from
-MAX_NAMES_IN_FOLDER = 32  # templates of file names; with more of them the names are data
+MAX_NAMES_IN_FOLDER = 200  # templates of file names; with more of them the names are data
 MAX_SIBLINGS = 200  # literal folders beside each other; with more of them the names are data
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from datalake_assets.discovery.object_files import LocalErrors, LocalFile, S3File
 from datalake_assets.discovery.sample import SAMPLE_BYTES, Sample
 from datalake_assets.discovery.uris import is_s3, local_path, split_s3
-from datalake_assets.errors import PlatformError, Unavailable
+from datalake_assets.errors import PlatformError, Unavailable, UnreadableObject
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -218,6 +218,13 @@ def _list_local(path: Path, failed: Failed | None) -> Iterator[FoundObject]:
         status = path.stat()
     if stat.S_ISDIR(status.st_mode):
         yield from _walk(path, "", failed)
+    elif not stat.S_ISREG(status.st_mode):
+        raise UnreadableObject(
+            "it is a pipe, socket or device, which cannot be read twice",
+            where=str(path),
+            expected="a file or a folder",
+            todo="Write what it gives to a file first.",
+        )
     else:
         yield _found(path, path.name, status)
 

@@ -41,7 +41,7 @@ def count_sample(path: Path, source: SourceFormat, *, uri: str, is_all: bool, ma
             if name in found.fields and declared.kind not in ("date", "timestamp", "varchar"):
                 found.fields[name].declared = declared
     else:
-        records = _json(path, source, uri) if source.format == "json" else _xml(path, source, uri)
+        records = _json(path, source, uri, is_all=is_all) if source.format == "json" else _xml(path, source, uri)
         found, broken = count_nested(records if is_all else _until_broken(records), uri=uri, max_rows=max_rows)
     # The last record of an excerpt is cut, as nobody wonders.
     return found, broken if is_all else max(broken - 1, 0)
@@ -87,10 +87,11 @@ def _log(path: Path, source: SourceFormat, uri: str) -> tuple[tuple[str, ...], I
     return file.names or (), rows, file.types
 
 
-def _json(path: Path, source: SourceFormat, uri: str) -> Iterator[str | None]:
-    from datalake_assets.formats.json_records import open_json
+def _json(path: Path, source: SourceFormat, uri: str, *, is_all: bool) -> Iterator[str | None]:
+    from datalake_assets.formats.json_records import UNCLOSED, open_json
 
-    return (record.record for record in open_json(path, source, uri=uri).records())
+    # The array of an excerpt is never closed.
+    return (each.record for each in open_json(path, source, uri=uri).records() if is_all or each.reason != UNCLOSED)
 
 
 def _xml(path: Path, source: SourceFormat, uri: str) -> Iterator[str | None]:

@@ -57,7 +57,9 @@ class Seen:
 
 
 def _digest(found: FoundObject) -> bytes:
-    return hashlib.blake2b(f"{found.uri}\0{found.etag}\0{found.size}".encode(), digest_size=DIGEST_BYTES).digest()
+    # Names of local files need not be UTF-8.
+    told = f"{found.uri}\0{found.etag}\0{found.size}".encode("utf-8", "surrogateescape")
+    return hashlib.blake2b(told, digest_size=DIGEST_BYTES).digest()
 
 
 @dataclass(slots=True)
@@ -166,7 +168,7 @@ class StateStore:
         Raises:
             PlatformError: it could not be written.
         """
-        data = json.dumps(state.as_json(), ensure_ascii=False, separators=(",", ":")).encode()
+        data = json.dumps(state.as_json(), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
         if not is_s3(self.uri):
             path = Path(self.uri)
             try:
@@ -210,7 +212,8 @@ def state_name(uris: Sequence[str]) -> str:
     plain = [re.sub(r"//[^/@]*@", "//", uri) for uri in uris]
     plain = [uri if "://" in uri else str(Path(uri).absolute()) for uri in plain]
     slug = re.sub(r"[^a-z0-9]+", "-", plain[0].lower()).strip("-")[-60:].strip("-") or "crawl"
-    return f"{slug}-{hashlib.sha256(chr(0).join(plain).encode()).hexdigest()[:8]}"
+    told = "\0".join(plain).encode("utf-8", "surrogateescape")
+    return f"{slug}-{hashlib.sha256(told).hexdigest()[:8]}"
 
 
 def classifiers_hash(options: CrawlOptions) -> str:

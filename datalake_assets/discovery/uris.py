@@ -29,8 +29,10 @@ def local_path(uri: str) -> Path:
     """The path that a `file://` URI or a plain path names.
 
     Raises:
-        ConfigurationError: it is a URI of another kind.
+        ConfigurationError: it is empty, or a URI of another kind.
     """
+    if not uri.strip():
+        raise ConfigurationError("the URI is empty", expected="s3://bucket/prefix or a path")
     if uri.startswith("file:"):
         return Path(unquote(urlsplit(uri).path))
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", uri):

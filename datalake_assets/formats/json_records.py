@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _LINES_LOOKED_AT = 20
 _HEAD_CHARACTERS = 64 * 1024
+UNCLOSED = "is missing: the file ends before its array is closed"
 
 
 def open_json(path: Path, source: "SourceFormat", *, uri: str) -> "JsonFile":
@@ -142,7 +143,7 @@ def _elements(scanner: JsonScanner, row: int) -> Iterator[NestedRecord]:
     while not scanner.accept("]"):
         row += 1
         if not scanner.peek():
-            yield NestedRecord(row, "is missing: the file ends before its array is closed", "", None)
+            yield NestedRecord(row, UNCLOSED, "", None)
             return
         yield _record(scanner, row)
         scanner.skip_commas()

@@ -1,6 +1,7 @@
 """`datalake crawl`, as a person calls it."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,42 @@ def test_local_files_cannot_be_registered(lake: Path) -> None:
     result = crawl(lake, "--register", "--account", "flights")
     assert result.exit_code == 1
     assert "its files are not in S3" in result.stderr
+
+
+def test_a_name_that_is_no_utf_8_is_read_like_any_other(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    path = os.fsencode(tmp_path / "in") + b"/bad\xff.csv"
+    with open(path, "wb") as file:
+        file.write(b"id,name\n1,a\n2,b\n")
+    assert json.loads(crawl(tmp_path / "in", "--json").stdout)["tables"][0]["files"] == 1
+    assert "nothing changed since the crawl before" in crawl(tmp_path / "in").stdout
+
+
+def test_an_empty_uri_is_not_this_folder() -> None:
+    result = crawl("")
+    assert result.exit_code == 1
+    assert "the URI is empty" in result.stderr
+
+
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    result = crawl(tmp_path / "pipe.csv")
+    assert result.exit_code == 1
+    assert "it is a pipe" in result.stderr
+
+
+def test_the_end_of_a_sample_is_no_broken_record(tmp_path: Path) -> None:
+    path = tmp_path / "posts.json"
+    path.write_text(json.dumps([{"id": n, "text": f"text {n}"} for n in range(1000)]))
+    (table,) = json.loads(crawl(path, "--sample-bytes", "8kB", "--json").stdout)["tables"]
+    assert table["sampled_files"] == 1
+    assert "broken_rows" not in table  # as whatever is 0
+
+
+def test_a_folder_of_many_different_files_is_as_many_tables(tmp_path: Path) -> None:
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    for number in range(60):
+        name = chr(97 + number // 26) + chr(97 + number % 26)
+        (folder / f"{name}.csv").write_text(f"{name}_id,{name}_name,{name}_price\n1,a,2.5\n2,b,3.5\n")
+    assert len(json.loads(crawl(folder, "--json").stdout)["tables"]) == 60
