@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from datalake_assets.errors import ConfigurationError
+from datalake_assets.errors import ConfigurationError, PlatformError
 
 if TYPE_CHECKING:
     from datalake_assets.cli.preview_output import Output
@@ -107,9 +107,12 @@ def _table(
     def opened(found: "FoundObject") -> "OpenedObject":
         return open_rows(found, folder=folder, is_whole=limit is None, custom=custom, account=account)
 
-    listed = list_objects(uri, account=account)
+    failures: list[PlatformError] = []
+    listed = list_objects(uri, account=account, failed=lambda _, error: failures.append(error))
     first = next(listed, None)
     if first is None:
+        if failures:
+            raise failures[0]
         raise ConfigurationError("there is nothing", where=uri, expected="a file, a folder or a prefix with files")
     if first.uri == uri or uri.endswith(f"/{first.name}"):
         objects: Iterator[FoundObject] = chain(
@@ -117,7 +120,7 @@ def _table(
         )  # named by itself, it is data whatever its name looks like
     else:
         objects = (each for each in chain([first], listed) if _is_data(each, uri))
-    return PreviewTable(objects, opened, lambda text: click.echo(text, err=True), limit)
+    return PreviewTable(objects, opened, lambda text: click.echo(text, err=True), limit, failures)
 
 
 def _is_data(found: "FoundObject", uri: str) -> bool:
@@ -166,6 +169,8 @@ def _json_texts(table: "PreviewTable", *, typed: bool) -> Iterator[list[str]]:
 
 def describe(classification: "Classification", source: "SourceFormat", found: "FoundObject") -> str:
     """One line: format, dialect, encoding, compression, how certain, and why."""
+    from datalake_assets.formats.bytes import compression_by_name
+
     said = [source.format if classification.classifier == source.format else _named(classification, source)]
     if source.format == "csv":
         said += _dialect(source)
@@ -174,7 +179,8 @@ def describe(classification: "Classification", source: "SourceFormat", found: "F
     said += [f"row tag {source.row_tag}"] if source.row_tag else []
     said += [f"pattern {source.pattern}"] if source.pattern else []
     said += [source.encoding] if source.format not in ("parquet", "avro", "orc") else []
-    said.append(source.compression if source.compression not in ("auto", "none") else "not compressed")
+    packed = source.compression if source.compression != "auto" else compression_by_name(found.uri)
+    said.append(packed if packed != "none" else "not compressed")
     steps = ", ".join(f"{name} {certainty:.2f}" for name, certainty in classification.details.items())
     certainty = f"certainty {classification.certainty:.2f}" + (f" ({steps})" if steps else "")
     return f"{found.name}: {', '.join(said)}; {certainty}: {classification.reason}"

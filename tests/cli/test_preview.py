@@ -273,3 +273,17 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         )
     (peak_kb,) = (int(line.split()[1]) for line in done.stderr.splitlines() if line.startswith("VmHWM:"))
     assert peak_kb < 100_000  # a list of all rows would take 300 MB
+
+
+def test_a_link_that_leads_nowhere_does_not_spoil_its_neighbours(tmp_path: Path) -> None:
+    put(tmp_path, "orders.csv", ORDERS_CSV)
+    (tmp_path / "a.csv").symlink_to(tmp_path / "gone.csv")
+    result = preview(tmp_path, "--format", "csv", "--rows", "2")
+    assert rows_of(result) == ORDERS[:3]
+    assert "a.csv: it does not exist" in result.stderr
+    assert preview(tmp_path, "--all", "--format", "csv").exit_code == 1
+
+
+def test_what_packs_a_file_is_told(tmp_path: Path) -> None:
+    assert "utf-8, gzip;" in preview(put(tmp_path, "o.csv.gz", gzip.compress(ORDERS_CSV.encode()))).stderr
+    assert "utf-8, not compressed;" in preview(put(tmp_path, "o.csv", ORDERS_CSV)).stderr
