@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from datalake_assets.formats.csv_fields import Dialect
-from datalake_assets.formats.csv_kinds import TYPED, Column, kind_of
+from datalake_assets.formats.csv_kinds import COMMENT, TYPED, Column, kind_of
 from datalake_assets.formats.csv_lines import LineBlock
 from datalake_assets.formats.csv_rows import RowReader
 
@@ -31,6 +31,7 @@ _SPACES_WITHIN_TEXTS = 0.5
 _MARKS_WITHIN_TEXTS = 0.7
 _FAR = 0.1
 _QUALITY = {"code": 0.9, "word": 0.8, "empty": 0.6, "text": 0.6}
+_COMMENT = re.compile(r"\s*#(?:[\s#!]|$)")
 _SEVERAL = re.compile(
     r"(?<=[\w\"'])(?:[|;,:~^#*&!=<>§\x1c-\x1f]{2,4}|\s?[|;,:~^#]{1,2}\s|\s[|;~^#]{1,2})(?=[\w\"'$€£+-])"
 )
@@ -51,8 +52,10 @@ class Scored:
 
 def scored_lines(lines: Sequence[str]) -> list[str]:
     """The lines to judge a text by: the first ones that are no comments."""
-    plain = [line for line in lines[: 2 * SCORED_LINES] if not line.lstrip().startswith("#")]
-    if len(plain) * 2 > len(lines[: 2 * SCORED_LINES]) and len(plain) > 1:
+    plain = [line for line in lines[: 2 * SCORED_LINES] if not line.lstrip().startswith(COMMENT)]
+    if len(plain) * 2 < len(lines[: 2 * SCORED_LINES]):  # values begin so, and few of them like a comment
+        plain = [line for line in lines[: 2 * SCORED_LINES] if not _COMMENT.match(line)]
+    if len(plain) > 1:
         lines = plain  # comments do not keep to the columns
     size = 0
     for count, line in enumerate(lines):
