@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from datalake_assets import names
 from datalake_assets.mapping.children import Deduplicate
-from datalake_assets.mapping.sql import literal, literals
+from datalake_assets.mapping.sql_text import COPY_OPTIONS, literal, literals
 
 if TYPE_CHECKING:
     import duckdb
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 # The place of an exploded element within its record, in the files until duplicates are dropped; no column can have
 # this name.
 ITEM_COLUMN = '"#"'
-_COPY_OPTIONS = "(FORMAT parquet, COMPRESSION zstd)"
 
 
 def drop_duplicates(
@@ -71,5 +70,5 @@ def _reader(files: Sequence[Path]) -> str:
 
 def _rewrite(connection: "duckdb.DuckDBPyConnection", path: Path, query: str) -> None:
     beside = path.with_suffix(".deduplicated")
-    connection.execute(f"COPY ({query}) TO {literal(str(beside))} {_COPY_OPTIONS}")
+    connection.execute(f"COPY ({query}) TO {literal(str(beside))} {COPY_OPTIONS}")
     beside.replace(path)

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+# The fastest level writes files that are about two percent larger in five sixths of the time.
+COPY_OPTIONS = "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
+
 
 def literal(text: str) -> str:
     """A string literal; standard quoting is complete because DuckDB knows no escapes in it."""
