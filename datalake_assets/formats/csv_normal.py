@@ -25,8 +25,8 @@ class Normalised:
     """What became of a file's rows.
 
     `rows` are the rows of data; of them `arranged` had their cells put under the right columns, `padded` were filled up
-    with empty values at their end, and `long` keep the surplus there. `footer` rows at the end and lines of `comments`
-    between them were left out. `broken` records were read as well as could be; `first_broken` has line and reason of
+    with empty values at their end, and `long` keep the surplus there. `footer` rows were left out, at the end or as
+    comments between the others. `broken` records were read as well as could be; `first_broken` has line and reason of
     the first ones.
     """
 
@@ -36,7 +36,6 @@ class Normalised:
     padded: int = 0
     long: int = 0
     footer: int = 0
-    comments: int = 0
     broken: int = 0
     first_broken: list[tuple[int, str]] = field(default_factory=list)
 
@@ -98,8 +97,9 @@ def normal_blocks(table: Table, written: Normalised) -> Iterator[RowBlock]:
         if (count := len(held.rows) - MAX_FOOTER_ROWS) > 0:
             ready, held = held.part(0, count), held.part(count, len(held.rows))
             yield _normal(_without_comments(ready, table, columns, written), table, repair, written)
-    written.footer = footer_rows(held.rows, columns)
-    ready = held.part(0, len(held.rows) - written.footer)
+    footer = footer_rows(held.rows, columns)
+    written.footer += footer
+    ready = held.part(0, len(held.rows) - footer)
     ready = _without_comments(ready, table, columns, written)
     if ready.rows:
         yield _normal(ready, table, repair, written)
@@ -133,7 +133,7 @@ def _without_comments(block: RowBlock, table: Table, columns: list[Column], writ
         if len(row) != table.width or is_apart:
             kept.extend(block.part(start, index))
             start = index + 1
-            written.comments += 1
+            written.footer += 1
     kept.extend(block.part(start, len(block.rows)))
     return kept
 

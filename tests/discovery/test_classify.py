@@ -189,6 +189,34 @@ def test_a_csv_of_one_column_is_one_of_low_certainty() -> None:
     assert found.certainty < 0.6
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import os\n\ndef f(x, y):\n    return x + y\n\nprint(f(1, 2))\n",
+        "CREATE TABLE t (a int, b int);\nINSERT INTO t VALUES (1, 2);\nINSERT INTO t VALUES (3, 4);\n",
+        "public class A {\n  private int a, b;\n  void f(int x, int y) {\n    return;\n  }\n}\n",
+        '[1,2,"x",null]',
+    ],
+)
+def test_programs_and_arrays_without_records_are_no_table(text: str) -> None:
+    assert classify(sample(text)).classifier == "UNKNOWN"
+
+
+def test_objects_that_share_a_line_are_read_one_after_the_other() -> None:
+    assert words('{"a":1}{"a":2}\n\n{"a":3}') == {"format": "json", "layout": "concatenated", "certainty": 0.99}
+
+
+def test_a_long_object_on_one_line_is_json() -> None:
+    text = json.dumps({"items": {str(n): {"a": n, "b": "x, y"} for n in range(2_000)}})
+    found = classify(sample(text, head_bytes=20_000))
+    assert (found.classifier, found.certainty > 0.8) == ("json", True)
+
+
+def test_one_wrong_byte_does_not_change_the_encoding() -> None:
+    rows = "".join(f"{n},grüße\n" for n in range(20)).encode()
+    assert words(b"id,name\n" + rows + b"99,gr\x81\n100,ok\n").keys() == {"format", "certainty"}
+
+
 def test_the_reason_and_what_was_tried_are_told() -> None:
     found = classify(sample(CSV))
     assert found.classifier == "csv"

@@ -249,6 +249,61 @@ def test_hostile_texts_come_to_an_end_and_always_the_same(text: str) -> None:
     assert find_csv(text, is_complete=False) == find_csv(text, is_complete=False)
 
 
+def test_spaces_within_texts_are_no_delimiter() -> None:
+    finding = found("name;Straße\n" + "".join(f"Müller {n};Größe {n} größer\n" for n in range(10)))
+    assert (finding.source.delimiter, finding.names) == (";", ("name", "Straße"))
+    finding = found("id,t\n" + "".join(f'{n},😀 "q" {n}\n' for n in range(9)))
+    assert (finding.source.delimiter, finding.names) == (",", ("id", "t"))
+
+
+def test_years_below_groups_of_columns_are_names() -> None:
+    rows = "".join(f"R{n},{n},{n + 1},{n + 2},{n + 3}\n" for n in range(9))
+    finding = found("Region,Sales,Sales,Costs,Costs\n,2025,2026,2025,2026\n" + rows)
+    assert finding.names == ("Region", "Sales 2025", "Sales 2026", "Costs 2025", "Costs 2026")
+
+
+def test_running_numbers_are_names_over_other_numbers_only() -> None:
+    rows = "".join(f"s{n},{n / 10},{n / 5},{n / 7:.3f}\n" for n in range(9))
+    assert found("sample,1,2,3\n" + rows).names == ("sample", "1", "2", "3")
+    counting = "".join(f"s{n},{n},{n + 1},{n + 2}\n" for n in range(9))
+    assert found(counting).source.header == 0
+
+
+def test_a_line_drawn_below_the_header_names_nothing() -> None:
+    rows = "".join(f"{n}|{n * 2}\n" for n in range(5))
+    assert found("a|b\n---|---\n" + rows).names == ("a", "b")
+
+
+def test_a_row_that_heads_a_group_does_not_hide_the_header() -> None:
+    rows = "".join(f"  clinic {n};{n * 31};{n * 29}\n" for n in range(9))
+    finding = found("Report\n;1985;1993\nSurgery;;\n" + rows)
+    assert finding.names == ("", "1985", "1993")
+    assert finding.source.skip_rows == 1
+
+
+def test_a_damaged_row_is_not_taken_for_a_header() -> None:
+    rows = [f'{n},"a, b","c {n}, d"\n' for n in range(12)]
+    rows[4] = '4,"a, b""c 4, d"\n'
+    finding = found("id,left,right\n" + "".join(rows))
+    assert finding.names == ("id", "left", "right")
+    assert finding.source.skip_rows == 0
+
+
+def test_rows_of_nothing_but_texts_may_end_with_a_delimiter() -> None:
+    rows = "".join(f"{['red', 'blue'][n % 2]},{['round', 'square'][n % 2]},\n" for n in range(9))
+    finding = found("colour,shape\n" + rows)
+    assert finding.names == ("colour", "shape")
+    assert finding.source.tables == "all"
+
+
+def test_escape_codes_of_terminals_are_part_of_a_value() -> None:
+    assert found("id,t\n" + "".join(f"{n},\x1b[31mred\x1b[0m\n" for n in range(9))).names == ("id", "t")
+
+
+def test_statements_that_all_end_alike_are_no_table() -> None:
+    assert find_csv("CREATE TABLE x (a int);\nINSERT INTO x VALUES (1);\n", is_complete=True) is None
+
+
 def test_importing_needs_neither_arrow_nor_a_data_frame() -> None:
     code = "import sys, datalake_assets.discovery.csv_dialect; print([m for m in ('pyarrow', 'pandas', 'duckdb', 'numpy') if m in sys.modules])"  # noqa: E501
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
