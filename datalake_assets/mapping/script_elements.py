@@ -60,7 +60,7 @@ def _add_element(
     keys = parent.texts[len(parent.texts) - len(source.keys) :]
     surplus = None
     if isinstance(value, dict) and elements.named is not None:
-        surplus = left_over(value, tree_of(elements.named))
+        surplus = left_over(value, tree_of(elements.named), elements.masked)
     is_wrong = elements.needs_objects and value is not None and not isinstance(value, dict)
     row = parent._replace(
         surplus=surplus,

@@ -100,8 +100,11 @@ def tree_of(paths: Sequence[Sequence[str]]) -> Tree:
     return tree
 
 
-def left_over(value: dict[str, Any], tree: Tree) -> str | None:
-    """The members of an object that are not taken, as JSON without braces; those that are null count as missing."""
+def left_over(value: dict[str, Any], tree: Tree, masked: Sequence[Sequence[str]] = ()) -> str | None:
+    """The members of an object that are not taken, as JSON without braces; those that are null count as missing.
+
+    What stands in place of an object within which a path is `masked` may be such a value, too: it is `"***"`.
+    """
     parts = [
         f"{written(name)}:{written(inner)}" for name, inner in value.items() if name not in tree and inner is not None
     ]
@@ -109,9 +112,10 @@ def left_over(value: dict[str, Any], tree: Tree) -> str | None:
         inner = value.get(name)
         if below is None or inner is None:
             continue
-        rest = left_over(inner, below) if isinstance(inner, dict) else None
+        hidden = [path[1:] for path in masked if len(path) > 1 and path[0] == name]
+        rest = left_over(inner, below, hidden) if isinstance(inner, dict) else None
         if not isinstance(inner, dict):
-            parts.append(f"{written(name)}:{written(inner)}")
+            parts.append(f"{written(name)}:{written('***' if hidden else inner)}")
         elif rest is not None:
             parts.append(f"{written(name)}:{{{rest}}}")
     return ",".join(parts) or None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datalake_assets.errors import Unsupported
 from datalake_assets.formats.paths import path_parts
 from datalake_assets.mapping.children import KEY_PATH, VALUE_PATH, Child, Level
-from datalake_assets.mapping.columns import DroppedColumn, KeyColumn, MappedColumn, raw_paths
+from datalake_assets.mapping.columns import Column, DroppedColumn, KeyColumn, MappedColumn, raw_paths
 from datalake_assets.mapping.header import wanted_paths
 from datalake_assets.mapping.masks import child_has_masks, has_masks, masked_paths, salt_secrets
 from datalake_assets.mapping.script_reader import Elements
@@ -126,6 +126,7 @@ def _exploded(spec: MappingSpec) -> ElementTable:
         needs_objects=bool(inner),
         outside=tuple(record.index(path) for path in outside),
         keeps_empty=spec.explode.keep_empty,
+        masked=tuple(path_parts(path)[1:] for path in _masked(spec.columns) if is_of_element(spec, path)),
     )
     return ElementTable(
         number=0,
@@ -154,6 +155,10 @@ def _child(level: Level, number: int, numbers: dict[int, int]) -> ElementTable:
         parent=numbers[id(level.parents[-1])] if level.parents else None,
         is_map=child.is_of_map,
         needs_objects=bool(inner),
+        masked=tuple(
+            path_parts(path)
+            for path in (*_masked(child.columns), *(each.from_ for each in child.children if child_has_masks(each)))
+        ),
     )
     return ElementTable(
         number=number,
@@ -166,6 +171,10 @@ def _child(level: Level, number: int, numbers: dict[int, int]) -> ElementTable:
         is_hidden=child_has_masks(child),
         elements=elements,
     )
+
+
+def _masked(columns: Sequence[MappedColumn | DroppedColumn]) -> list[str]:
+    return [column.from_ for column in columns if isinstance(column, Column) and column.mask]
 
 
 def _array(child: Child) -> Array:

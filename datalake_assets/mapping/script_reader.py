@@ -45,8 +45,9 @@ class Elements:
 
     `array` is the column of the record that holds it, or for one within other elements its `path` in them; `parent`
     is then the number of those. `paths` are the names that lead to each text, None for the element itself, `_key` for
-    its name in a map. `named` are the members that are not left over, None where nothing is. `outside` are the places
-    of the record's columns that each row of an exploded table has behind its own, None for a table of children.
+    its name in a map. `named` are the members that are not left over, None where nothing is, `masked` those of them
+    that are never shown. `outside` are the places of the record's columns that each row of an exploded table has behind
+    its own, None for a table of children.
     """
 
     array: str
@@ -58,6 +59,7 @@ class Elements:
     needs_objects: bool = False
     outside: tuple[int, ...] | None = None
     keeps_empty: bool = True
+    masked: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ def _json_file(stream: IO[bytes], uri: str, source: Any) -> JsonFile:
 
 def _json_rows(file: JsonFile, uri: str, source: Source) -> Iterator[Row]:
     tree = tree_of(source.paths)
+    masked = [path for name, path in zip(source.columns, source.paths, strict=True) if name in source.masked]
     keys = json_keys(source.columns)
     values = key_values(uri, source.keys)
     nothing = (None,) * (len(source.columns) + len(values))
@@ -77,7 +78,7 @@ def _json_rows(file: JsonFile, uri: str, source: Source) -> Iterator[Row]:
             continue
         is_mapped = is_mapped or any(name in value for name in tree)
         texts = [text_of(found_at(value, path)) for path in source.paths]
-        surplus = left_over(value, tree)
+        surplus = left_over(value, tree, masked)
         whole = record.record or ""
         if source.masked:
             shown_texts = (

@@ -93,6 +93,8 @@ class _Writer:
             "Left": self._cut,
             "Right": self._cut,
             "Abs": self._absolute,
+            "Bracket": self._field,
+            "Round": self._rounded,
         }
         if (writer := writers.get(type(node).__name__)) is None:
             raise self._refusal(node)
@@ -103,7 +105,7 @@ class _Writer:
             f"Spark does not compute {node.sql(dialect='duckdb')!r} as DuckDB does{why}",
             where=f"expression {self._sql!r}",
             expected="columns, constants, + - *, / by a number, comparisons, AND OR NOT, CASE, coalesce, nullif, ||, "
-            "concat, trim, length, left, right, abs",
+            "concat, trim, length, left, right, abs, round of doubles, fields of structs",
             todo="Let DuckDB run this pipeline, or compute the column in a transform.",
         )
 
@@ -151,6 +153,25 @@ class _Writer:
         if value.type is None or value.type.kind not in ("decimal", "double", "real"):
             raise self._refusal(node)
         return _Value(f"abs({value.sql})", value.type)
+
+    def _field(self, node: Any) -> _Value:
+        struct = self.write(node.this)
+        (key,) = node.expressions if len(node.expressions) == 1 else (node,)
+        parts = dict(struct.type.parts) if struct.type is not None and struct.type.kind == "struct" else {}
+        if type(key).__name__ != "Literal" or not key.is_string or key.name not in parts:
+            raise self._refusal(node)
+        return _Value(f"{struct.sql}.`{key.name}`", parts[key.name])
+
+    def _rounded(self, node: Any) -> _Value:
+        value = self.write(node.this)
+        places = node.args.get("decimals")
+        is_few = type(places).__name__ == "Literal" and places.is_int and int(places.name) <= _FAST_DIGITS
+        if value.type is None or value.type.kind != "double" or not is_few or node.args.get("truncate"):
+            raise self._refusal(node)
+        # As DuckDB does it: Spark would round the digits that are shown.
+        moved = f"({value.sql} * CAST('1e{places.name}' AS DOUBLE))"
+        rounded = f"(round({moved}, 0) / CAST('1e{places.name}' AS DOUBLE))"
+        return _Value(f"CASE WHEN abs({moved}) < double('Infinity') THEN {rounded} ELSE {value.sql} END", DOUBLE)
 
     def _arithmetic(self, node: Any) -> _Value:
         left, right = self.write(node.this), self.write(node.expression)

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -265,26 +266,27 @@ def test_a_program_imports_nothing_of_the_platform() -> None:
 
 
 # Golden cases that Spark cannot do, and what its refusal names.
-REFUSED = {
-    "children": "children",
-    "deduplicate": "children",
-    "explode": "explode",
-    "explode_without_empty": "explode",
-    "expressions": "CAST",
-    "left_over": "children",
-    "left_over_refused": "explode",
-    "masks": "salt_secret",
-    "masks_nested": "children",
-    "nested": "array<varchar>",
-}
-DONE = [case for case in golden.cases() if case.name not in REFUSED]
+REFUSED = {"expressions": "CAST", "masks": "salt_secret", "nested": "array<varchar> of loud"}
+
+
+def on_spark(case: golden.Case) -> golden.Case:
+    """The case without those columns that Spark refuses."""
+    if case.name != "nested":
+        return case
+    refused = ("tag_count", "loud")
+    columns = tuple(column for column in case.spec.mapped if column.to not in refused)
+    good = [{name: value for name, value in row.items() if name not in refused} for row in case.good]
+    return replace(case, spec=case.spec.model_copy(update={"columns": columns}), good=good)
+
+
+DONE = [on_spark(case) for case in golden.cases() if case.name not in ("expressions", "masks")]
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("engine", ["spark", "sail"])
 def test_golden_cases_are_the_same_on_spark(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     session = request.getfixturevalue(engine)
-    assert len(DONE) >= 4
+    assert len(DONE) >= 12
     for case in DONE:
         folder = tmp_path / case.name
         mapping = build_mapping(case.name, case.spec, ["*"], "spark")
