@@ -67,7 +67,8 @@ def preview(
     limit = None if is_all else rows or DEFAULT_ROWS
     custom = _custom(classifier, classifiers)
     with tempfile.TemporaryDirectory(prefix="datalake-preview-") as folder:
-        table = _table(uri, custom, folder=Path(folder), limit=limit, account=account)
+        wanted = custom[0].name if classifier else None
+        table = _table(uri, custom, wanted, folder=Path(folder), limit=limit, account=account)
         if classifier:
             _say_if_it_failed(custom[0].name, table.first.classification)
         try:
@@ -98,14 +99,20 @@ def _custom(classifier: str | None, classifiers: Path | None) -> "tuple[CustomCl
 
 
 def _table(
-    uri: str, custom: "Sequence[CustomClassifier]", *, folder: Path, limit: int | None, account: str | None
+    uri: str,
+    custom: "Sequence[CustomClassifier]",
+    wanted: str | None,
+    *,
+    folder: Path,
+    limit: int | None,
+    account: str | None,
 ) -> "PreviewTable":
     from datalake_assets.discovery.objects import list_objects
     from datalake_assets.discovery.preview import open_rows
     from datalake_assets.discovery.preview_rows import PreviewTable
 
     def opened(found: "FoundObject") -> "OpenedObject":
-        return open_rows(found, folder=folder, is_whole=limit is None, custom=custom, account=account)
+        return open_rows(found, folder=folder, is_whole=limit is None, custom=custom, wanted=wanted, account=account)
 
     failures: list[PlatformError] = []
     listed = list_objects(uri, account=account, failed=lambda _, error: failures.append(error))

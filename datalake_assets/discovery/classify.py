@@ -35,10 +35,14 @@ _FORMAT_OF_END = {
 _COMPRESSED_ENDS = ("gz", "gzip", "bz2", "zst", "zstd", "xz", "zip")
 
 
-def classify(sample: Sample, custom: "Sequence[CustomClassifier]" = ()) -> Classification:
+def classify(sample: Sample, custom: "Sequence[CustomClassifier]" = (), *, wanted: str | None = None) -> Classification:
     """Tell how the object is written that `sample` is the beginning of.
 
     Takes bounded time and memory whatever the bytes are, and says why it does not know what it does not know.
+
+    Args:
+        custom: own classifiers, in the order in which they are asked.
+        wanted: the name of one of them that is taken if a single record matches.
 
     Raises:
         PlatformError: the object cannot be fetched.
@@ -50,7 +54,7 @@ def classify(sample: Sample, custom: "Sequence[CustomClassifier]" = ()) -> Class
     for own in custom:
         verdict = own.judge(content)
         verdicts.append(verdict)
-        if verdict.certainty >= 1.0:
+        if verdict.certainty >= 1.0 or (verdict.classifier == wanted and verdict.certainty > 0):
             return _known(verdict, verdicts, content)
     for verdict in _built_in(content):
         verdicts.append(verdict)

@@ -124,7 +124,10 @@ def content_of(sample: Sample) -> Content:
                 return Content(sample, compression, problem=problem)
         data, is_complete = beginning(sample, CONTENT_BYTES)
     except UnreadableObject as error:
-        return Content(sample, compression, problem=error.found.removeprefix("the object "))
+        told = error.found
+        is_sentence = told.startswith("the object ")
+        problem = told.removeprefix("the object ") if is_sentence else f"cannot be read: {told}"
+        return Content(sample, compression, problem=problem)
     if not data.strip(b" \t\r\n"):
         told = "is empty once decompressed" if compression != "none" and not data else "holds nothing but blank lines"
         return Content(sample, compression, data, is_complete, problem=told)

@@ -175,6 +175,7 @@ def open_rows(
     folder: Path,
     is_whole: bool,
     custom: "Sequence[CustomClassifier]" = (),
+    wanted: str | None = None,
     account: str | None = None,
 ) -> OpenedObject:
     """Classify an object and begin to read it.
@@ -183,6 +184,7 @@ def open_rows(
         folder: for the copy of a remote object.
         is_whole: whether all of it will be read; else the beginning of a large remote object is enough.
         custom: classifiers that are asked first.
+        wanted: the name of one of them that is taken if a single record matches.
 
     Raises:
         EmptyObject: there are no bytes, or nothing but blank lines.
@@ -192,7 +194,7 @@ def open_rows(
         raise EmptyObject("the file is empty", where=found.uri)
     from datalake_assets.discovery.classify import classify
 
-    classification = classify(sample_of(found, account=account), custom)
+    classification = classify(sample_of(found, account=account), custom, wanted=wanted)
     source = classification.source
     if source is None:
         raise UnreadableObject(f"its format is unknown: {classification.reason}", where=found.uri)

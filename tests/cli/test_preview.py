@@ -217,6 +217,13 @@ def test_a_grok_pattern_can_be_tried_on_the_spot(tmp_path: Path) -> None:
     assert rows[19] == ["2026", "01", "19", "WARN", "disk19", "19"]
 
 
+def test_a_pattern_that_few_lines_match_is_tried_all_the_same(tmp_path: Path) -> None:
+    path = put(tmp_path, "disk.log", "disk1 is 91% full\njunk, junk\njunk, junk\n")
+    result = preview(path, "--format", "csv", "--classifier", "%{WORD:disk} is %{INT:percent}% full")
+    assert rows_of(result) == [["disk", "percent"], ["disk1", "91"]]
+    assert "left out 2 broken records: line 2 does not match the pattern" in result.stderr
+
+
 def test_a_classifier_that_does_not_match_is_told(tmp_path: Path) -> None:
     result = preview(put(tmp_path, "orders.csv", ORDERS_CSV), "--classifier", "%{IP:client} %{WORD:verb}")
     assert result.exit_code == 0
