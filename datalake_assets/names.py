@@ -16,6 +16,8 @@ SOURCE_FILE_COLUMN = "_source_file"
 SOURCE_ROW_COLUMN = "_source_row"
 RESCUED_COLUMN = "_rescued_data"
 PARTITION_COLUMN = "dt"
+# Of the folder of each version. Readers that take `v=…` for a column would read it in place of one called so.
+VERSION_KEY = "v"
 QUARANTINE_CHECK = "quarantine"  # the asset check of a lake table
 UNPARTITIONED = ""  # the partition key of a table without partitions, in ledgers and manifests
 
@@ -72,7 +74,7 @@ def partition_prefix(table: str, partition: str) -> str:
 
 def version_prefix(table: str, partition: str, version: str) -> str:
     """The prefix under which one version of one partition keeps its objects, and nothing else does."""
-    return f"{partition_prefix(table, partition)}v={version_id(version)}/"
+    return f"{partition_prefix(table, partition)}{VERSION_KEY}={version_id(version)}/"
 
 
 def manifest_key(table: str, partition: str, version: str) -> str:

@@ -31,6 +31,7 @@ RESERVED_COLUMNS = (
     names.SOURCE_ROW_COLUMN,
     names.RESCUED_COLUMN,
     names.PARTITION_COLUMN,
+    names.VERSION_KEY,
 )
 NUMBERS = ("smallint", "int", "bigint", "real", "double", "decimal")
 MOMENTS = ("date", "timestamp")

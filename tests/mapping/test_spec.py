@@ -77,6 +77,7 @@ def _column(**changes: Any) -> dict[str, Any]:
         (_column(to="Bad-Name"), ("to",), "not a valid identifier"),
         (_column(to="_source_row"), ("to",), "written by the platform"),
         (_column(to="dt"), ("to",), "written by the platform"),
+        (_column(to="v"), ("to",), "written by the platform"),
         (_column(format="%Y"), (), "format is for date and timestamp"),
         (_column(type="date", format="%Q%Y"), ("format",), "holds %Q; allowed are %Y"),
         (_column(type="date", format="%d.%m."), ("format",), "reads no year"),
