@@ -69,13 +69,30 @@ class Repair:
         Args:
             raw: its text, if it was kept.
         """
-        if not self._is_able or all(column.fits(cell) for column, cell in zip(self._columns, row, strict=True)):
-            return None
         quote, delimiter = self._dialect.quote, self._dialect.delimiter
+        # A single stray quote in a value that fits otherwise is no sign of a lost delimiter.
+        fits = all(
+            column.fits(cell) or column.fits(cell.replace(quote, ""))
+            for column, cell in zip(self._columns, row, strict=True)
+        )
+        if not self._is_able or (fits and not self._opens_within(row)):
+            return None
         cells = (f"{quote}{cell.replace(quote, quote * 2)}{quote}" if delimiter in cell else cell for cell in row)
         self._fits.clear()
         found = self._parted_at_quote(raw if raw is not None else delimiter.join(cells))
         return None if found is None else list(found[1])
+
+    def _opens_within(self, row: Sequence[str]) -> bool:
+        """Whether a quote opens in the middle of one cell and closes at the end of a later one.
+
+        It stands between a text and a letter then; marks of inches and the like stand behind digits.
+        """
+        quote = self._dialect.quote
+        odd = [cell for cell in row if cell.count(quote) % 2]
+        if len(odd) != 2 or odd[0].startswith(quote) or odd[1].startswith(quote) or not odd[1].endswith(quote):
+            return False
+        at = odd[0].find(quote)
+        return odd[0][at + 1 : at + 2].isalnum() and not odd[0][at - 1].isdigit() and not odd[0][at - 1].isspace()
 
     def _arranged(self, raw: str, dialect: Dialect) -> Arrangement | None:
         outcome, fields = split_strictly(raw, dialect)
