@@ -7,7 +7,7 @@ rounds 12.7 to an integer, reads 1e3, 0x1F and 1_000, and drops the offset of a 
 import re
 from dataclasses import dataclass
 
-from datalake_assets.column_types import TargetType
+from datalake_assets.column_types import MAX_DECIMAL_DIGITS, TargetType
 from datalake_assets.mapping.columns import NUMBERS, Column
 from datalake_assets.mapping.sql_text import literal
 
@@ -18,6 +18,7 @@ TIMESTAMP_PATTERN = r"\s*[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]
 OFFSET_PATTERN = (
     r"\s*[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?[+-][0-9]{2}(:?[0-9]{2})?\s*"
 )
+_SPACES = " \t\n\f\r"  # what \\s is in a pattern
 UTC_PATTERN = r"\s*.*[Zz]\s*"
 # Seconds or milliseconds since 1970: twelve digits of seconds are beyond the year 9999.
 EPOCH_PATTERN = r"\s*[+-]?[0-9]{1,15}(\.[0-9]{0,12})?\s*"
@@ -102,7 +103,21 @@ def _canonical(text: str, duckdb_type: str) -> str:
 
 
 def _matching(text: str, pattern: str, duckdb_type: str) -> str:
-    return f"WHEN regexp_full_match({text}, {literal(pattern)}) THEN try_cast({text} AS {duckdb_type})"
+    return f"WHEN regexp_full_match({text}, {literal(pattern)}) THEN {_number_cast(text, duckdb_type)}"
+
+
+def _number_cast(text: str, duckdb_type: str) -> str:
+    """The cast of a text that has the right shape.
+
+    DuckDB holds the digits before a negative exponent within the width of the decimal, where 123456e-3 has no room in
+    DECIMAL(6,2); so what it refuses is read with all digits that there are.
+    """
+    value = f"try_cast({text} AS {duckdb_type})"
+    if not duckdb_type.startswith("DECIMAL("):
+        return value
+    scale = duckdb_type.removesuffix(")").rpartition(",")[2]
+    wide = f"try_cast(try_cast({text} AS DECIMAL({MAX_DECIMAL_DIGITS},{scale})) AS {duckdb_type})"
+    return f"coalesce({value}, CASE WHEN contains(lower({text}), 'e-') THEN {wide} END)"
 
 
 def _number(reading: Reading, text: str) -> str:
@@ -124,7 +139,7 @@ def _number(reading: Reading, text: str) -> str:
         else rf"\s*[+-]?(?:{digits}(?:{point}[0-9]*)?|{point}[0-9]+)(?:[eE][+-]?[0-9]+)?\s*"
     )
     return (
-        f"CASE WHEN regexp_full_match({text}, {literal(pattern)}) THEN try_cast({plain} AS {reading.type.duckdb}) END"
+        f"CASE WHEN regexp_full_match({text}, {literal(pattern)}) THEN {_number_cast(plain, reading.type.duckdb)} END"
     )
 
 
@@ -139,7 +154,8 @@ def _by_format(reading: Reading, format: str, text: str) -> str:
     if format == "iso" and reading.type.kind == "date":
         return _cast_if(text, DATE_PATTERN, duckdb_type)
     if format == "iso":
-        local = f"try_cast({text} AS TIMESTAMP)"
+        # A date with a space behind it is no timestamp to DuckDB, with one before it is.
+        local = f"try_cast(rtrim({text}, {literal(_SPACES)}) AS TIMESTAMP)"
         in_utc = ""
         if reading.time_zone:
             in_utc = f"AND regexp_full_match({text}, {literal(UTC_PATTERN)}) THEN {local} "
@@ -162,10 +178,15 @@ def _by_format(reading: Reading, format: str, text: str) -> str:
         )
     if "%z" in format.replace("%%", ""):
         # strptime reads +00:00 but not the Z that means the same.
-        text = rf"regexp_replace({text}, '[Zz](\s*)$', '+00:00\1')"
-        return f"CAST(timezone('UTC', try_strptime({text}, {literal(format)})) AS {duckdb_type})"
-    read = f"try_strptime({text}, {literal(format)})"
+        zoned = rf"regexp_replace({text}, '[Zz](\s*)$', '+00:00\1')"
+        return f"CAST(timezone('UTC', {_strptime(text, zoned, format)}) AS {duckdb_type})"
+    read = _strptime(text, text, format)
     return f"CAST({from_zone(read, reading.time_zone) if reading.time_zone else read} AS {duckdb_type})"
+
+
+def _strptime(text: str, read: str, format: str) -> str:
+    # Every format has a year; `epoch` and `infinity` have none and would be the first of January 1900.
+    return f"CASE WHEN regexp_matches({text}, '[0-9]') THEN try_strptime({read}, {literal(format)}) END"
 
 
 def from_zone(local: str, zone: str) -> str:
