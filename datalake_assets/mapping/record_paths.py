@@ -156,7 +156,7 @@ def _members(json: str, tree: _Tree, masked: Sequence[tuple[str, ...]]) -> str:
         value = f"json_extract({json}, {literal(_pointer((name,)))})"
         key = literal(json_module.dumps(name, ensure_ascii=False) + ":")
         whole = f"CAST({value} AS VARCHAR)"
-        below = [path[1:] for path in masked if path[0] == name and len(path) > 1]
+        below = [path[1:] for path in masked if len(path) > 1 and path[0] == name]
         rest = f"'{{' || ({_members(whole, inner, below)}) || '}}'"
         # Instead of an object there may be anything: it is left over as it is, unless it must not be shown.
         other = literal(json_module.dumps(REDACTED)) if below else whole

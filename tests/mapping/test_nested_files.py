@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from datalake_assets.errors import EmptyObject, UnreadableObject, WrongHeader
 from datalake_assets.mapping import record_paths
+from datalake_assets.mapping.script import build_mapping
+from datalake_assets.mapping.script_duckdb import map_to_parquet
 from tests.mapping.builders import Mapped, build_spec, run_mapping
 
 AUTHOR = {"from": "user.name", "to": "author", "type": "varchar"}
@@ -242,3 +244,19 @@ def test_taken_fields_and_the_surplus_make_up_the_record(record: dict[str, Any],
             assert value == original
         else:
             assert json.loads(value) == original
+
+
+def test_a_program_tells_nothing_of_what_stands_in_place_of_a_masked_value_either(tmp_path: Path) -> None:
+    masked = {"from": "user.mail", "to": "mail", "type": "varchar", "mask": "hash"}
+    child = {"table": "replies", "from": "replies", "columns": [masked]}
+    spec = build_spec("id:int!", masked, format="json", children=[child])
+    records = [{"id": 1, "user": "a@example.com", "replies": [{"user": ["b@example.com"]}]}, {"id": "x", "user": "c@d"}]
+    content = _lines(*records)
+    mapped = run_mapping(spec, {"x.json": content}, tmp_path)
+    (tmp_path / "x.json").write_bytes(content)
+    out = tmp_path / "program"
+    map_to_parquet(build_mapping("x", spec, ["*"], "duckdb"), [str(tmp_path / "x.json")], out, tmp_path)
+    for folder, column, rows in (("good", "_rescued_data", mapped.good), ("quarantine", "_raw", mapped.bad)):
+        found = duckdb.sql(f"SELECT {column} FROM '{out / folder}/**/*.parquet'").fetchall()
+        assert found == [(row[column],) for row in rows]
+        assert "@" not in str(found)
