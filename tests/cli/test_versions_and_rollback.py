@@ -220,7 +220,7 @@ def test_lake_and_warehouse_are_side_by_side(platform: Platform, datalake: Datal
         (["rollback", "flights/flights", "2013-12-31", "--reason", " "], "the reason is empty"),
         (["load", "flights/weather", "yesterday"], "'yesterday' is not a date"),
         (["status", "wether"], "there is no pipeline 'wether'. Did you mean flights/weather?"),
-        (["vacuum", "xyzzy"], "there is no pipeline 'xyzzy'; expected one of flights/airlines"),
+        (["vacuum", "xyzzy"], "there is no pipeline 'xyzzy'; expected one of content/movie_posts"),
     ],
 )
 def test_a_wrong_name_is_one_clear_line(
