@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 DATABASE_SCHEMES = ("postgresql://", "postgres://", "dynamodb://")
+_DEPRECATED = "deprecated: "  # how the note of a table begins whose data vanished
 
 
 def without_password(uri: str) -> str:
@@ -62,14 +63,22 @@ def crawl_uris(
                 report, tables=(*report.tables, *(table for table in old if table.name not in names))
             )
         changes = [] if is_same else [Change("classifier", "changed", "classifiers", before.classifiers, classifiers)]
-        changes += compare((table for table in old if table.name not in vanished), report.tables)
+        names = {table.name for table in report.tables}
+        # Told once; but one that was kept is told again when it is to be deprecated or removed now.
+        settled = {
+            table.name
+            for table in old
+            if table.name in vanished
+            and (table.name in names or deleted == "keep" or policy == "report" or _is_done(table, deleted))
+        }
+        changes += compare((table for table in old if table.name not in settled), report.tables)
         tables, told = apply(old, report.tables, changes, policy=policy, deleted=deleted)
         report = dataclasses.replace(report, tables=tables, changes=told)
         present = {table.name for table in found.report.tables}
         moment = f"{now or dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
         for change in told:
             if change.applied in ("kept", "deprecated") and change.what == "table":
-                vanished[change.name] = moment
+                vanished.setdefault(change.name, moment)
         remaining = {table.name for table in tables}
         vanished = {name: at for name, at in vanished.items() if name in remaining and name not in present}
         if vanished and deleted == "deprecate":
@@ -80,11 +89,15 @@ def crawl_uris(
     return report
 
 
+def _is_done(table: DiscoveredTable, deleted: Deleted) -> bool:
+    return deleted == "deprecate" and any(note.startswith(_DEPRECATED) for note in table.notes)
+
+
 def _noted(table: DiscoveredTable, vanished: dict[str, str]) -> DiscoveredTable:
     if table.name not in vanished:
         return table
-    note = f"deprecated: its data vanished, first noticed {vanished[table.name]}"
-    return dataclasses.replace(table, notes=(*(n for n in table.notes if not n.startswith("deprecated: ")), note))
+    note = f"{_DEPRECATED}its data vanished, first noticed {vanished[table.name]}"
+    return dataclasses.replace(table, notes=(*(n for n in table.notes if not n.startswith(_DEPRECATED)), note))
 
 
 def _crawl(

@@ -125,6 +125,15 @@ def test_what_becomes_of_a_table_that_vanished(lake: Lake, deleted: Deleted, app
         assert report.table("shops").notes == ("deprecated: its data vanished, first noticed 2026-11-20T12:00:00Z",)
 
 
+@pytest.mark.parametrize(("deleted", "applied"), [("deprecate", "deprecated"), ("remove", "removed")])
+def test_a_table_that_was_kept_can_be_done_with_later(lake: Lake, deleted: Deleted, applied: str) -> None:
+    lake.crawl()
+    (lake.root / "shops/shops.json").unlink()
+    lake.crawl()
+    assert told(lake.crawl(deleted=deleted)) == {("table", "vanished", "shops", applied)}
+    assert lake.crawl(deleted=deleted).changes == ()
+
+
 def test_a_table_that_comes_back_is_deprecated_no_more(lake: Lake) -> None:
     lake.crawl()
     (lake.root / "shops/shops.json").unlink()
