@@ -18,7 +18,7 @@ A permanent failure comes back with the same input: a person mends the cause. A 
     │   ├── ManifestMismatch          an object of a version is missing or has another checksum
     │   ├── RowCountMismatch          the warehouse counted other rows than the lake published
     │   ├── StatementFailed           the warehouse refused a statement for what it says; the message has its SQLSTATE
-    │   ├── InvalidQuery              SQL over the lake that is wrong, names what is not there, or would change something
+    │   ├── InvalidQuery              SQL over the lake that is wrong, names what is missing, or would change something
     │   ├── AccessDenied              a credential, role or grant is missing or wrong
     │   ├── OutOfSpace                memory or disk of the machine that runs is not enough
     │   └── Unsupported               something the sandbox or the platform does not do

@@ -16,14 +16,11 @@ STEPS = [
     ("ingest.prepared", 1),
     ("ingest.quarantined", 1),
     ("upload.object", 5),
-    ("upload.done", LIKES),
-    ("publish.audited", 3),
     ("publish.manifest", 3),
     *(("publish.before_switch", hit) for hit in (COMMENTS, LIKES, RECORDS)),
     *(("publish.switched", hit) for hit in (COMMENTS, LIKES, RECORDS)),
-    *(("publish.settled", hit) for hit in (COMMENTS, LIKES, RECORDS)),
+    ("publish.settled", LIKES),
     ("ingest.children", 1),
-    ("ingest.published", 1),
     ("load.committed", 1),
     ("ingest.marked", 1),
 ]
@@ -92,7 +89,7 @@ def test_of_two_runs_at_once_the_younger_wins_in_every_table(world: World, point
     world.assert_equal(NAME, days)
 
 
-@pytest.mark.parametrize(("point", "hit"), AT_ONCE)
+@pytest.mark.parametrize(("point", "hit"), AT_ONCE[1:4])
 def test_the_younger_run_dies_while_the_older_goes_on(world: World, point: str, hit: int) -> None:
     days = published(world)
     with world.watched(NAME, days):
@@ -105,7 +102,7 @@ def test_the_younger_run_dies_while_the_older_goes_on(world: World, point: str, 
     world.assert_equal(NAME, days)
 
 
-@pytest.mark.parametrize(("point", "hit"), AT_ONCE)
+@pytest.mark.parametrize(("point", "hit"), AT_ONCE[1:4])
 def test_the_older_run_dies_while_the_younger_goes_on(world: World, point: str, hit: int) -> None:
     days = published(world)
     with world.watched(NAME, days):

@@ -1,6 +1,7 @@
 """Nested records as a table and tables of their own: published together, restored together, told in the UI."""
 
 import json
+from datetime import timedelta
 from functools import cache
 from hashlib import sha256
 from typing import Any
@@ -11,11 +12,14 @@ import pytest
 from datalake_assets.accounts.sessions import session
 from datalake_assets.catalog.glue import GlueTable
 from datalake_assets.catalog.history import list_versions
+from datalake_assets.components.following import mend_all
 from datalake_assets.components.lake_pipeline import build_pipeline, build_pipeline_definitions
 from datalake_assets.components.pipeline_spec import PipelineSpec
 from datalake_assets.components.pipelines import DeclaredPipeline
 from datalake_assets.components.vacuuming import vacuum_pipeline
-from datalake_assets.errors import Unavailable
+from datalake_assets.errors import ManifestMismatch, Unavailable
+from datalake_assets.ingest import torn
+from datalake_assets.ingest.behind import shown_children
 from datalake_assets.ingest.outcomes import Published
 from datalake_assets.ingest.restore import restore
 from datalake_assets.ingest.tables import PipelineTables
@@ -156,6 +160,34 @@ def test_an_older_version_comes_back_with_its_children(platform: Platform) -> No
     vacuumed = {result.table for result in vacuum_pipeline(declared, keep_versions=1, dry_run=True)}
     assert len(vacuumed) == 4
     assert len(list_versions(GlueTable(session("flights"), "notes_replies"), day)) == 3
+
+
+def test_records_follow_the_children_that_a_run_left_newer(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    day = platform.day()
+    put(platform, day, note(1, 5))
+    assert run(platform, day).success
+    put(platform, day, note(1, 4), note(2, 3))
+    with monkeypatch.context() as patch:
+
+        def fail(*_: Any) -> Any:
+            raise ManifestMismatch("the run ends here")
+
+        patch.setattr(PipelineTables, "publish_lake", fail)
+        assert not run(platform, day).success
+    assert len(set(published(day))) == 2
+    declared = DeclaredPipeline("flights", spec())
+    assert day not in torn.torn(declared.pipeline), "a run may be at work there"
+
+    monkeypatch.setattr(torn, "REST_FOLLOWS_WITHIN", timedelta(0))
+    told: list[dg.AssetMaterialization] = []
+    assert day in mend_all(declared, run_id="mend-1", report=told.append)
+    assert [event.asset_key for event in told if event.partition == day] == [
+        key(name) for name in (*TABLES[1:], "notes")
+    ]
+    assert len(set(published(day))) == 1
+    assert len(platform.lake("notes", [day])) == 2
+    assert mend_all(declared, run_id="mend-2", report=told.append) == ""
+    assert [each.table for each in shown_children(declared.pipeline)] == list(TABLES[1:])
 
 
 def test_a_salt_comes_from_the_secrets_of_the_account(platform: Platform) -> None:
