@@ -62,7 +62,7 @@ def _opened(output: Path | None) -> "Iterator[IO[bytes]]":
         finally:
             unfinished.unlink(missing_ok=True)
     except OSError as error:
-        raise ConfigurationError(f"the file cannot be written: {error}", where=str(output)) from error
+        raise ConfigurationError(f"the file cannot be written: {error.strerror or error}", where=str(output)) from error
 
 
 def _show(result: "QueryResult", most: int) -> int:

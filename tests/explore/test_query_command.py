@@ -134,3 +134,10 @@ def test_an_interrupt_ends_a_statement_that_would_run_for_hours() -> None:
     ):
         list(result.batches())
     sender.join()
+
+
+def test_a_folder_that_is_not_there_is_told_by_its_own_name(tmp_path: Path) -> None:
+    target = tmp_path / "gone" / "rows.csv"
+    result = run("SELECT 1", "--output", str(target))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"{target}: the file cannot be written: No such file or directory" in result.stderr
