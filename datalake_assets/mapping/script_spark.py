@@ -1,7 +1,10 @@
 """The program for Spark: each task reads whole files as texts, and Spark SQL makes Parquet of them."""
 
+import copyreg
+import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +58,7 @@ def map_to_parquet(spark: Any, mapping: Mapping, files: Sequence[str], target: s
     Raises:
         BadFile: a raw file cannot be read as declared.
     """
+    copyreg.pickle(json.JSONDecoder, _remade)
     for name, value in _SETTINGS.items():
         spark.conf.set(name, value)
     target = target.rstrip("/")
@@ -91,6 +95,12 @@ def map_to_parquet(spark: Any, mapping: Mapping, files: Sequence[str], target: s
         for table in kept:
             table.unpersist()
     return good, bad, mapped - good
+
+
+def _remade(decoder: json.JSONDecoder) -> tuple[Any, ...]:
+    """How a decoder comes to the tasks: of itself it cannot be sent."""
+    words = ("object_hook", "parse_float", "parse_int", "parse_constant", "strict", "object_pairs_hook")
+    return partial(json.JSONDecoder, **{word: getattr(decoder, word) for word in words}), ()
 
 
 def ddl_of(tree: Any) -> str:
