@@ -71,8 +71,9 @@ class Repair:
         """
         quote, delimiter = self._dialect.quote, self._dialect.delimiter
         # A single stray quote in a value that fits otherwise is no sign of a lost delimiter.
+        is_single = sum(cell.count(quote) % 2 for cell in row) == 1
         fits = all(
-            column.fits(cell) or column.fits(cell.replace(quote, ""))
+            column.fits(cell) or (is_single and column.fits(cell.replace(quote, "")))
             for column, cell in zip(self._columns, row, strict=True)
         )
         if not self._is_able or (fits and not self._opens_within(row)):
