@@ -74,13 +74,14 @@ def map_to_parquet(spark: Any, mapping: Mapping, files: Sequence[str], target: s
     # write each of them out again wherever it is named.
     kept = []
     if has_elements:
-        kept.append(rows := rows.persist())
+        kept.append(rows := _kept(rows))
     try:
         for level in range(len(mapping.source.elements) + 1):
             name = f"elements_{level}" if level else "records"
             (rows.where(f"level = {level}") if has_elements else rows).createOrReplaceTempView(name)
         for name, query in mapping.tables:
-            kept.append(table := spark.sql(query).persist())
+            table = spark.sql(query)
+            kept.append(table := _kept(table) if has_elements else table.persist())
             table.createOrReplaceTempView(name)
         for name, query in mapping.outputs:
             spark.sql(query).write.parquet(f"{target}/{name}")
@@ -95,6 +96,12 @@ def map_to_parquet(spark: Any, mapping: Mapping, files: Sequence[str], target: s
         for table in kept:
             table.unpersist()
     return good, bad, mapped - good
+
+
+def _kept(table: Any) -> Any:
+    """The table computed once; without the steps that made it, which Spark would plan again with every other one."""
+    is_remote = type(table).__module__.startswith("pyspark.sql.connect")
+    return table.persist() if is_remote else table.localCheckpoint()
 
 
 def _remade(decoder: json.JSONDecoder) -> tuple[Any, ...]:
