@@ -235,7 +235,7 @@ def _say_what_is_missing(table: "PreviewTable") -> None:
                 (done.arranged, "with a delimiter too many, too few or of another kind put right"),
                 (done.padded, "filled up at the end"),
                 (done.long, "with surplus values at the end"),
-                (done.footer, "of a footer left out"),
+                (done.footer, "of a footer or comments left out"),
             )
             if number
         ]

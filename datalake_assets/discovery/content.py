@@ -26,6 +26,7 @@ _KNOWN_BYTES = (
     (b"age-encryption.org/", "encrypted (age)"),
     (b"-----BEGIN PGP MESSAGE", "encrypted (PGP)"),
     (b"-----BEGIN AGE ENCRYPTED", "encrypted (age)"),
+    (b"version https://git-lfs.", "a pointer of Git LFS, not the file itself: git lfs pull fetches it"),
     (b"%PDF", "a PDF document"),
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),

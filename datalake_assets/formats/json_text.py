@@ -110,11 +110,12 @@ def _has_whole_pairs(text: str) -> bool:
 
 def _told(error: ValueError, text: str) -> str:
     if isinstance(error, json.JSONDecodeError):
+        # Without the place in the record: the quarantine counts reasons, and shows the record beside each.
         if error.msg.startswith("Unterminated string"):
-            return f"the text that begins at character {error.pos + 1} is not closed"
+            return "a text in it is not closed"
         if error.pos >= len(text.rstrip()):
             return "it ends in the middle"
-        return f"{error.msg[:1].lower()}{error.msg[1:]} at character {error.pos + 1}"
+        return f"{error.msg[:1].lower()}{error.msg[1:]}"
     return str(error)
 
 
