@@ -8,7 +8,7 @@ from datalake_assets.formats.paths import path_parts
 from datalake_assets.mapping.children import KEY_PATH, VALUE_PATH, Child, Level
 from datalake_assets.mapping.columns import Column, DroppedColumn, KeyColumn, MappedColumn, raw_paths
 from datalake_assets.mapping.header import wanted_paths
-from datalake_assets.mapping.masks import child_has_masks, has_masks, masked_paths, salt_secrets
+from datalake_assets.mapping.masks import child_has_masks, has_masks, masked_paths, overlapping, salt_secrets
 from datalake_assets.mapping.script_reader import Elements
 from datalake_assets.mapping.spec import MappingSpec
 from datalake_assets.mapping.sql import is_of_element, record_texts
@@ -47,6 +47,7 @@ class ElementTable:
     arrays: tuple[Array, ...]
     needs_objects: bool
     is_hidden: bool
+    hidden: tuple[str, ...]
     elements: Elements
 
     @property
@@ -118,6 +119,8 @@ def _exploded(spec: MappingSpec) -> ElementTable:
         if isinstance(column, DroppedColumn) and is_of_element(spec, column.from_)
     ]
     inner = [each for each in within if each is not None]
+    inner_paths = [path for path, names in zip(own, within, strict=True) if names is not None]
+    hidden = overlapping([*inner_paths, *outside], _masked(spec.columns))
     elements = Elements(
         array=spec.explode.from_,
         path=(),
@@ -137,6 +140,7 @@ def _exploded(spec: MappingSpec) -> ElementTable:
         arrays=(),
         needs_objects=bool(inner),
         is_hidden=has_masks(spec.columns),
+        hidden=hidden,
         elements=elements,
     )
 
@@ -146,6 +150,8 @@ def _child(level: Level, number: int, numbers: dict[int, int]) -> ElementTable:
     paths = list(dict.fromkeys([*_wanted(child.columns), *(each.from_ for each in child.children)]))
     within = [None if path == VALUE_PATH else (KEY_PATH,) if path == KEY_PATH else path_parts(path) for path in paths]
     inner = [each for each in within if each not in (None, (KEY_PATH,))]
+    own = [*_masked(child.columns), *(each.from_ for each in child.children if child_has_masks(each))]
+    hidden = overlapping([path for path in paths if path not in (VALUE_PATH, KEY_PATH)], own)
     dropped = [path_parts(column.from_) for column in child.columns if isinstance(column, DroppedColumn)]
     elements = Elements(
         array=child.from_ if not level.parents else "",
@@ -169,6 +175,7 @@ def _child(level: Level, number: int, numbers: dict[int, int]) -> ElementTable:
         arrays=tuple(_array(each) for each in child.children),
         needs_objects=bool(inner),
         is_hidden=child_has_masks(child),
+        hidden=hidden,
         elements=elements,
     )
 

@@ -7,6 +7,7 @@ from datalake_assets.column_types import MAX_VARCHAR_BYTES
 from datalake_assets.mapping.children import POSITION_COLUMN
 from datalake_assets.mapping.columns import raw_paths
 from datalake_assets.mapping.header import wanted_paths
+from datalake_assets.mapping.masks import masked_paths
 from datalake_assets.mapping.script_levels import (
     Array,
     ElementTable,
@@ -69,7 +70,7 @@ def _checked_records(spec: MappingSpec) -> str:
     paths, keys = wanted_paths(spec), wanted_keys(spec)
     projection = Projection()
     if spec.explode is None:
-        projection = compile_columns(spec.columns, _source(spec, paths, keys, literal))
+        projection = compile_columns(spec.columns, _source(spec, paths, keys, literal, masked_paths(spec)))
     for number, array in enumerate(record_arrays(spec)):
         projection.failures.append(_no_array(number, array, literal(array.path)))
     further = ", ".join(["surplus", *projection.surplus])
@@ -93,7 +94,7 @@ def _checked_elements(spec: MappingSpec, table: ElementTable) -> str:
                 return literal(target)
         return f"{place} || {literal('.' + target)}"
 
-    projection = compile_columns(table.columns, _source(spec, table.paths, wanted_keys(spec), label))
+    projection = compile_columns(table.columns, _source(spec, table.paths, wanted_keys(spec), label, table.hidden))
     if table.needs_objects:
         shown = REDACTED_TEXT if table.is_hidden else "no_object"
         projection.failures.append(("no_object IS NOT NULL", failure(place, NO_OBJECT, shown)))
@@ -106,10 +107,12 @@ def _checked_elements(spec: MappingSpec, table: ElementTable) -> str:
     return _checked(spec, table.name, len(table.paths), projection)
 
 
-def _source(spec: MappingSpec, paths: Sequence[str], keys: Sequence[str], label: Callable[[str], str]) -> Source:
+def _source(
+    spec: MappingSpec, paths: Sequence[str], keys: Sequence[str], label: Callable[[str], str], hidden: Sequence[str]
+) -> Source:
     position = {path: f"n{number}" for number, path in enumerate(paths)}
     key_columns = {key: f"c{number}" for number, key in enumerate(keys, start=len(paths))}
-    return Source(position.__getitem__, key_columns.__getitem__, literal, label, check_nul=True)
+    return Source(position.__getitem__, key_columns.__getitem__, literal, label, hidden=hidden, check_nul=True)
 
 
 def _no_array(number: int, array: Array, label: str) -> tuple[str, str]:

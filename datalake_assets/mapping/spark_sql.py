@@ -25,6 +25,7 @@ from datalake_assets.mapping.columns import (
     raw_paths,
 )
 from datalake_assets.mapping.header import wanted_paths
+from datalake_assets.mapping.masks import masked_paths
 from datalake_assets.mapping.script_levels import (
     Array,
     ElementTable,
@@ -137,7 +138,7 @@ def _is_known(column: MappedColumn) -> bool:
 
 def _record_compiler(spec: MappingSpec) -> "_Compiler":
     columns = spec.columns if spec.explode is None else ()
-    compiler = _Compiler(spec, columns, wanted_paths(spec), None, literal)
+    compiler = _Compiler(spec, columns, wanted_paths(spec), None, literal, masked_paths(spec))
     for number, array in enumerate(record_arrays(spec)):
         compiler.fail_array(number, array, literal(array.path))
     rescued = compiler.add_last(f"concat('{{', {compiler.left_over()}, '}}')", "rescued")
@@ -159,7 +160,7 @@ def _element_compiler(spec: MappingSpec, table: ElementTable) -> "_Compiler":
                 return literal(target)
         return f"concat({place}, {literal('.' + target)})"
 
-    compiler = _Compiler(spec, table.columns, table.paths, table.number, label)
+    compiler = _Compiler(spec, table.columns, table.paths, table.number, label, table.hidden)
     if table.needs_objects:
         shown = literal(REDACTED) if table.is_hidden else "no_object"
         compiler.fail("no_object IS NOT NULL", place, NO_OBJECT, shown)
@@ -281,7 +282,9 @@ class _Compiler:
         paths: Sequence[str],
         level: int | None,
         label: Callable[[str], str],
+        hidden: Sequence[str],
     ) -> None:
+        self._hidden = hidden
         self._spec = spec
         self._label = label
         self._place = {path: f"c{number}" for number, path in enumerate(paths)}
@@ -359,7 +362,8 @@ class _Compiler:
             text = f"CASE WHEN {text} IS NOT NULL THEN {literal(REDACTED)} END"
         text = self._add(0, text, f"x{number}")
         self._require(column, text)
-        shown = literal(REDACTED) if column.mask else text
+        is_hidden = column.mask is not None or column.from_ in self._hidden
+        shown = literal(REDACTED) if is_hidden else text
         if column.value_type.is_nested:
             self._nested(column, text, number)
             return
@@ -379,19 +383,23 @@ class _Compiler:
         self._add(2, value, f"t{number}")
         key = literal(json.dumps(column.from_, ensure_ascii=False) + ":")
         is_left = f"{text} IS NOT NULL AND {bad} IS NULL AND u{shape} IS NOT NULL"
-        self._surplus.append(f"CASE WHEN {is_left} THEN concat({key}, {text}) END")
+        is_hidden = column.from_ in self._hidden
+        if not is_hidden:
+            self._surplus.append(f"CASE WHEN {is_left} THEN concat({key}, {text}) END")
         if column.on_conflict == "split":
             split = self._add(3, f"CASE WHEN {bad} IS NOT NULL THEN {text} END", f"s{number}")
             self._fail(f"octet_length({split}) > {MAX_VARCHAR_BYTES}", column.to, TOO_LONG, split)
             self._check_nul(column.to, split)
         elif column.on_conflict != "null":
-            self._failures.append(bad)
+            hidden = f"named_struct('column', {bad}.column, 'reason', {bad}.reason, 'value', {literal(REDACTED)})"
+            self._failures.append(f"CASE WHEN {bad} IS NOT NULL THEN {hidden} END" if is_hidden else bad)
 
     def _nest(self, column: NestColumn, number: str) -> None:
         texts = []
         for at, (name, type_) in enumerate(column.type.parts):
             texts.append(self._add(0, self._text(column.nest[name]), f"x{number}_{at}"))
-            self._conflict(Reading(type_), texts[-1], f"{number}_{at}", f"{column.to}.{name}")
+            shown = literal(REDACTED) if column.nest[name] in self._hidden else None
+            self._conflict(Reading(type_), texts[-1], f"{number}_{at}", f"{column.to}.{name}", shown=shown)
         fields = ", ".join(f"{literal(name)}, t{number}_{at}" for at, (name, _) in enumerate(column.type.parts))
         some = f"coalesce({', '.join(texts)})"
         self._add(3, f"CASE WHEN {some} IS NOT NULL THEN named_struct({fields}) END", f"t{number}")
