@@ -291,7 +291,9 @@ def test_golden_cases_are_the_same_on_spark(engine: str, request: pytest.Fixture
     session = request.getfixturevalue(engine)
     assert len(DONE) >= 12
     # The embedded one keeps no table and computes it wherever it is named: with elements that takes minutes.
-    for case in DONE if engine == "spark" else [case for case in DONE if not (case.spec.children or case.spec.explode)]:
+    left_out = ("moments", "numbers")  # whose values are compared elsewhere
+    some = [case for case in DONE if case.name not in left_out]
+    for case in some if engine == "spark" else [case for case in some if case.name in ("conflicts", "nested")]:
         folder = tmp_path / case.name
         mapping = build_mapping(case.name, case.spec, ["*"], "spark")
         raw = write(folder / "raw", case.files)
