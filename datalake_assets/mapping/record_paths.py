@@ -161,7 +161,8 @@ def _members(json: str, tree: _Tree, masked: Sequence[tuple[str, ...]]) -> str:
         # Instead of an object there may be anything: it is left over as it is, unless it must not be shown.
         other = literal(json_module.dumps(REDACTED)) if below else whole
         parts.append(
-            f"{key} || CASE json_type({value}) WHEN 'OBJECT' THEN {rest} WHEN 'NULL' THEN NULL ELSE {other} END"
+            f"{key} || CASE WHEN {value} IS NULL THEN NULL "
+            f"ELSE CASE json_type({value}) WHEN 'OBJECT' THEN {rest} WHEN 'NULL' THEN NULL ELSE {other} END END"
         )
     return f"nullif(concat_ws(',', {', '.join(parts)}), '')"
 

@@ -242,7 +242,8 @@ GROUP BY ALL""").fetchall()
             self._without_elements += empty
 
     def _copy_child(self, level: Level, number: int, *, has_bad: bool) -> None:
-        columns = [f"key{at} AS {names.quoted(name)}" for at, name in enumerate(level.key)]
+        types = {column.name: column.type.duckdb for column in self._spec.child_columns(level)}
+        columns = [f"CAST(key{at} AS {types[name]}) AS {names.quoted(name)}" for at, name in enumerate(level.key)]
         columns.append(f"CAST(position AS INTEGER) AS {names.quoted(POSITION_COLUMN)}")
         columns += _named(value_names(level.child.columns), output_columns(level.child.columns))
         columns.append(f"uri AS {names.quoted(names.SOURCE_FILE_COLUMN)}")

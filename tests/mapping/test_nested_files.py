@@ -92,6 +92,14 @@ def test_what_stands_in_place_of_an_object_with_a_masked_value_is_not_told(
     assert "example.com" not in mapped.bad[0]["_raw"]
 
 
+def test_a_masked_value_whose_object_is_missing_leaves_nothing_over(tmp_path: Path) -> None:
+    masked = {"from": "user.mail", "to": "mail", "type": "varchar", "mask": "hash"}
+    mapped = _map(
+        _lines({"id": 1}, {"id": 2, "user": None}, {"id": 3, "user": {"mail": "a"}}), tmp_path, "id:int!", masked
+    )
+    assert [row["_rescued_data"] for row in mapped.good] == [None, None, None]
+
+
 @pytest.mark.parametrize(
     "whole",
     [
