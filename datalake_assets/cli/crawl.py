@@ -11,8 +11,8 @@ from datalake_assets.cli.output import json_option, show_json
 from datalake_assets.errors import ConfigurationError, PlatformError
 
 if TYPE_CHECKING:
+    from datalake_assets.discovery.classifiers.custom import CustomClassifier
     from datalake_assets.discovery.crawl import CrawlOptions
-    from datalake_assets.discovery.custom import CustomClassifier
     from datalake_assets.discovery.report import CrawlReport
     from datalake_assets.discovery.state import StateStore
 
@@ -124,12 +124,12 @@ def _options(
     classifiers: Path | None,
     account: str | None,
 ) -> "CrawlOptions":
+    from datalake_assets.discovery.classifiers.sample import SAMPLE_BYTES
     from datalake_assets.discovery.crawl import DEFAULT_SAMPLE_FILES, CrawlOptions
-    from datalake_assets.discovery.sample import SAMPLE_BYTES
 
     custom: tuple[CustomClassifier, ...] = ()
     if classifiers is not None:
-        from datalake_assets.discovery.custom import read_classifiers
+        from datalake_assets.discovery.classifiers.custom import read_classifiers
 
         custom = read_classifiers(classifiers)
     return CrawlOptions(
@@ -181,10 +181,10 @@ def _by_glue(
     policy: Literal["update", "add_columns", "report"],
     deleted: Literal["keep", "deprecate", "remove"],
 ) -> "CrawlReport":
-    from datalake_assets.discovery.glue_crawler import crawl_by_glue
+    from datalake_assets.discovery.sources.glue_crawler import crawl_by_glue
 
     if account is None:
-        from datalake_assets.discovery.objects import account_of, is_s3, split_s3
+        from datalake_assets.discovery.sources.objects import account_of, is_s3, split_s3
 
         account = next((found for uri in uris if is_s3(uri) and (found := account_of(split_s3(uri)[0]))), None)
     if account is None:

@@ -14,11 +14,11 @@ from datalake_assets.errors import ConfigurationError, PlatformError
 
 if TYPE_CHECKING:
     from datalake_assets.cli.preview_output import Output
-    from datalake_assets.discovery.classification import Classification
-    from datalake_assets.discovery.custom import CustomClassifier
-    from datalake_assets.discovery.objects import FoundObject
+    from datalake_assets.discovery.classifiers.classification import Classification
+    from datalake_assets.discovery.classifiers.custom import CustomClassifier
     from datalake_assets.discovery.preview import OpenedObject
     from datalake_assets.discovery.preview_rows import PreviewTable
+    from datalake_assets.discovery.sources.objects import FoundObject
     from datalake_assets.formats.source_format import SourceFormat
 
 DEFAULT_ROWS = 20
@@ -92,7 +92,7 @@ def preview(
 def _custom(classifier: str | None, classifiers: Path | None) -> "tuple[CustomClassifier, ...]":
     if classifier is None and classifiers is None:
         return ()
-    from datalake_assets.discovery.custom import classifier_from_text, read_classifiers
+    from datalake_assets.discovery.classifiers.custom import classifier_from_text, read_classifiers
 
     on_the_spot = (classifier_from_text(classifier),) if classifier is not None else ()
     return (*on_the_spot, *(read_classifiers(classifiers) if classifiers is not None else ()))
@@ -107,9 +107,9 @@ def _table(
     limit: int | None,
     account: str | None,
 ) -> "PreviewTable":
-    from datalake_assets.discovery.objects import list_objects
     from datalake_assets.discovery.preview import open_rows
     from datalake_assets.discovery.preview_rows import PreviewTable
+    from datalake_assets.discovery.sources.objects import list_objects
 
     def opened(found: "FoundObject") -> "OpenedObject":
         return open_rows(found, folder=folder, is_whole=limit is None, custom=custom, wanted=wanted, account=account)
@@ -146,7 +146,7 @@ def _write(table: "PreviewTable", shape: str, output: "Output", *, typed: bool) 
         return
     header, blocks = table.flat() if table.is_flat else table.nested(is_complete=shape == "csv" and table.limit is None)
     if typed:
-        from datalake_assets.discovery.typed import typed_cells
+        from datalake_assets.discovery.columns.typed import typed_cells
 
         blocks = typed_cells(table.first, header, blocks)
     if shape == "csv":
@@ -165,7 +165,7 @@ def _json_texts(table: "PreviewTable", *, typed: bool) -> Iterator[list[str]]:
     header, blocks = table.flat() if table.is_flat else table.nested(is_complete=False)
     keys = [json_text(name) for name in unique(header)]
     if typed:
-        from datalake_assets.discovery.typed import typed_json
+        from datalake_assets.discovery.columns.typed import typed_json
 
         for typed_rows in typed_json(table.first, header, blocks):
             yield [json_object(keys, values) for values in typed_rows]

@@ -23,7 +23,7 @@ def script(pipeline: str, engine: str, output: Path | None) -> None:
     Its good rows and its quarantine are those of the pipeline's own runs. What such a program cannot do is an error.
     """
     from datalake_assets.components.pipelines import find_pipeline
-    from datalake_assets.mapping.script import ENGINES, print_script
+    from datalake_assets.mapping.scripts.script import ENGINES, print_script
 
     declared = find_pipeline(pipeline)
     (chosen,) = (each for each in ENGINES if each == engine)

@@ -40,7 +40,7 @@ def crawl_again(
 
 def _report(location: str, spec: CrawlSpec, folder: Path) -> CrawlReport:
     if spec.crawler == "glue":
-        from datalake_assets.discovery.glue_crawler import crawl_by_glue
+        from datalake_assets.discovery.sources.glue_crawler import crawl_by_glue
 
         return crawl_by_glue(
             spec.uris,
@@ -53,9 +53,9 @@ def _report(location: str, spec: CrawlSpec, folder: Path) -> CrawlReport:
         )
     from datalake_assets.accounts.registry import registry
     from datalake_assets.discovery.again import crawl_uris
+    from datalake_assets.discovery.classifiers.custom import read_classifiers
+    from datalake_assets.discovery.classifiers.sample import SAMPLE_BYTES
     from datalake_assets.discovery.crawl import DEFAULT_SAMPLE_FILES, CrawlOptions
-    from datalake_assets.discovery.custom import read_classifiers
-    from datalake_assets.discovery.sample import SAMPLE_BYTES
     from datalake_assets.discovery.state import STATE_PREFIX, StateStore
 
     options = CrawlOptions(

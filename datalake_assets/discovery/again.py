@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from datalake_assets.discovery.changes import Deleted, Policy, apply, compare
+from datalake_assets.discovery.columns.target_names import unique_names
 from datalake_assets.discovery.crawl import Crawled, crawl_objects
 from datalake_assets.discovery.crawl_options import CrawlOptions, Progress
 from datalake_assets.discovery.report import Change, CrawlReport, DiscoveredTable
 from datalake_assets.discovery.state import CrawlState, Seen, StateStore, classifiers_hash
-from datalake_assets.discovery.target_names import unique_names
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -118,7 +118,7 @@ def _crawl(
         found = Crawled(CrawlReport((), ()))
     if not databases:
         return found
-    from datalake_assets.discovery.databases import crawl_database
+    from datalake_assets.discovery.sources.databases import crawl_database
 
     reports = [found.report, *(crawl_database(uri, options) for uri in databases)]
     tables = [table for report in reports for table in report.tables]

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from datalake_assets.discovery.crawl_options import DEFAULT_SAMPLE_FILES, CrawlOptions, Progress
 from datalake_assets.discovery.describe import describe, table_names
 from datalake_assets.discovery.groups import collapsed
-from datalake_assets.discovery.listing import Known, Listing, list_uri, place_of
-from datalake_assets.discovery.objects import FoundObject, is_s3, local_path, split_s3
 from datalake_assets.discovery.reading import FileProfile
 from datalake_assets.discovery.report import CrawlReport, DiscoveredTable
 from datalake_assets.discovery.sampling import read_groups
+from datalake_assets.discovery.sources.listing import Known, Listing, list_uri, place_of
+from datalake_assets.discovery.sources.objects import FoundObject, is_s3, local_path, split_s3
 from datalake_assets.discovery.tables import Cluster, clusters_of
 from datalake_assets.errors import PlatformError
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from datalake_assets.discovery.sample import SAMPLE_BYTES
+from datalake_assets.discovery.classifiers.sample import SAMPLE_BYTES
 
 if TYPE_CHECKING:
-    from datalake_assets.discovery.custom import CustomClassifier
+    from datalake_assets.discovery.classifiers.custom import CustomClassifier
 
 DEFAULT_SAMPLE_FILES = 4
 READ_THREADS = 16

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from datalake_assets.column_types import TargetType
-from datalake_assets.discovery.lattice import TEXT
+from datalake_assets.discovery.columns.lattice import TEXT
+from datalake_assets.discovery.columns.scalar_columns import decide
+from datalake_assets.discovery.columns.target_names import target_name, unique_names
+from datalake_assets.discovery.columns.text_profile import TextProfile
 from datalake_assets.discovery.layout import Template, key_pattern, slots
 from datalake_assets.discovery.report import DiscoveredTable, FoundPartition, PartitionKey
-from datalake_assets.discovery.scalar_columns import decide
 from datalake_assets.discovery.tables import Cluster, differing_words, literal_template, merged_columns
-from datalake_assets.discovery.target_names import target_name, unique_names
-from datalake_assets.discovery.text_profile import TextProfile
 
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 MAX_PARTITION_EXAMPLES = 5

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from datalake_assets.discovery.layout import Part, Template
-from datalake_assets.discovery.objects import FoundObject
 from datalake_assets.discovery.reading import FileProfile
+from datalake_assets.discovery.sources.objects import FoundObject
 
 KEPT_OBJECTS = 64  # of one group, to choose samples from
 MAX_NAMES_IN_FOLDER = 200  # templates of file names; with more of them the names are data

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from datalake_assets.discovery.moments import FIRST_COMPACT_YEAR, LAST_COMPACT_YEAR, moment_of
+from datalake_assets.discovery.columns.moments import FIRST_COMPACT_YEAR, LAST_COMPACT_YEAR, moment_of
 
 PartKind = Literal["literal", "hive", "date", "any"]
 

@@ -15,17 +15,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datalake_assets.discovery.classification import Classification
-from datalake_assets.discovery.objects import FoundObject, download, open_object, sample_of
+from datalake_assets.discovery.classifiers.classification import Classification
+from datalake_assets.discovery.sources.objects import FoundObject, download, open_object, sample_of
 from datalake_assets.errors import BadInput, EmptyObject, UnreadableObject
 from datalake_assets.formats.source_format import SourceFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from datalake_assets.discovery.custom import CustomClassifier
-    from datalake_assets.formats.csv_normal import Normalised
-    from datalake_assets.formats.csv_records import Table
+    from datalake_assets.discovery.classifiers.custom import CustomClassifier
+    from datalake_assets.formats.delimited.csv_normal import Normalised
+    from datalake_assets.formats.delimited.csv_records import Table
 
 # Of a remote object of which the first rows are wanted; more comes when they are not enough.
 BEGINNING_BYTES = 8 * 1024 * 1024
@@ -81,7 +81,7 @@ class OpenedObject:
         self.broken, self.first_broken = 0, []
         if self.source.format == "csv":
             # Without the detour over Arrow, whose import takes longer than a small file.
-            from datalake_assets.formats.csv_records import open_table
+            from datalake_assets.formats.delimited.csv_records import open_table
 
             table = open_table(self.path, self.source, uri=self.found.uri)
             self.names, self._opened = table.names, self._delimited(table)
@@ -121,7 +121,7 @@ class OpenedObject:
             given = max(given - len(block.numbers), 0)
 
     def _delimited(self, table: "Table") -> Iterator[Block]:
-        from datalake_assets.formats.csv_normal import Normalised, normal_blocks
+        from datalake_assets.formats.delimited.csv_normal import Normalised, normal_blocks
 
         width = table.width
         self.normalised = Normalised(table.names)
@@ -192,7 +192,7 @@ def open_rows(
     """
     if found.size == 0:
         raise EmptyObject("the file is empty", where=found.uri)
-    from datalake_assets.discovery.classify import classify
+    from datalake_assets.discovery.classifiers.classify import classify
 
     classification = classify(sample_of(found, account=account), custom, wanted=wanted)
     source = classification.source

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
-from datalake_assets.discovery.objects import FoundObject
 from datalake_assets.discovery.preview import Block, Cells, OpenedObject, members
+from datalake_assets.discovery.sources.objects import FoundObject
 from datalake_assets.errors import BadInput, NoObjects, PlatformError, Unsupported
 
 LOOK_AHEAD_ROWS = 10_000

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datalake_assets.discovery.classification import Classification
-from datalake_assets.discovery.excerpt import excerpt
-from datalake_assets.discovery.node import Node
-from datalake_assets.discovery.objects import FoundObject, sample_of
+from datalake_assets.discovery.classifiers.classification import Classification
+from datalake_assets.discovery.classifiers.excerpt import excerpt
+from datalake_assets.discovery.columns.node import Node
 from datalake_assets.discovery.sampled_records import count_sample
+from datalake_assets.discovery.sources.objects import FoundObject, sample_of
 from datalake_assets.errors import EmptyObject, UnreadableObject
 from datalake_assets.formats.source_format import SourceFormat
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from datalake_assets.discovery.custom import CustomClassifier
+    from datalake_assets.discovery.classifiers.custom import CustomClassifier
 
 MAX_SAMPLE_ROWS = 10_000  # of one object
 DECLARED_FORMATS = ("parquet", "orc", "avro")
@@ -114,7 +114,7 @@ def read_sample(
         EmptyObject, UnreadableObject: nothing in it, broken, or of no known format; the message has the reason.
         AccessDenied, Unavailable, Throttled, ConcurrentChange: the object could not be fetched.
     """
-    from datalake_assets.discovery.classify import classify
+    from datalake_assets.discovery.classifiers.classify import classify
 
     if not found.size:
         raise EmptyObject("the object has zero bytes", where=found.uri)
@@ -125,7 +125,7 @@ def read_sample(
         raise UnknownFormat(classification.reason, where=found.uri)
     profile = FileProfile(found.uri, found.etag, classification, Node(), read_bytes=len(sample.head))
     if source.format in DECLARED_FORMATS:
-        from datalake_assets.discovery.schemas import declared_columns
+        from datalake_assets.discovery.columns.schemas import declared_columns
 
         profile.root, profile.total_rows = declared_columns(sample, source.format)
         return profile

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from datalake_assets.column_types import TargetType
-from datalake_assets.discovery.classification import Classification
-from datalake_assets.discovery.discovered_column import (
+from datalake_assets.discovery.classifiers.classification import Classification
+from datalake_assets.discovery.columns.discovered_column import (
     UNCERTAIN_BELOW,
     Conflict,
     DiscoveredColumn,

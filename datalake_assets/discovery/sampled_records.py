@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from datalake_assets.column_types import TargetType
-from datalake_assets.discovery.inference import Values, count_flat, count_nested
-from datalake_assets.discovery.node import Node
+from datalake_assets.discovery.columns.inference import Values, count_flat, count_nested
+from datalake_assets.discovery.columns.node import Node
 from datalake_assets.errors import BadInput
 from datalake_assets.formats.source_format import SourceFormat
 
@@ -56,7 +56,7 @@ def _until_broken(records: Iterator[Record]) -> Iterator[Record]:
 
 
 def _table(path: Path, source: SourceFormat, uri: str) -> tuple[tuple[str, ...], Iterator[Values | None]]:
-    from datalake_assets.formats.csv_records import open_table
+    from datalake_assets.formats.delimited.csv_records import open_table
 
     table = open_table(path, source, uri=uri)
     width = table.width

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from datalake_assets.discovery.crawl_options import CrawlOptions, Progress
 from datalake_assets.discovery.groups import Group
-from datalake_assets.discovery.listing import Listing, reason_of
-from datalake_assets.discovery.objects import FoundObject
 from datalake_assets.discovery.reading import FileProfile, UnknownFormat, read_sample
+from datalake_assets.discovery.sources.listing import Listing, reason_of
+from datalake_assets.discovery.sources.objects import FoundObject
 from datalake_assets.errors import BadInput, PlatformError
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datalake_assets.discovery.crawl_options import CrawlOptions
-from datalake_assets.discovery.listing import Known
-from datalake_assets.discovery.objects import FoundObject, account_of, is_s3, s3_client, split_s3
 from datalake_assets.discovery.reading import FileProfile
 from datalake_assets.discovery.report import DiscoveredTable, FoundPartition
+from datalake_assets.discovery.sources.listing import Known
+from datalake_assets.discovery.sources.objects import FoundObject, account_of, is_s3, s3_client, split_s3
 from datalake_assets.errors import ConfigurationError, PlatformError
 
 if TYPE_CHECKING:
@@ -228,6 +228,6 @@ def classifiers_hash(options: CrawlOptions) -> str:
 def _code_hash() -> bytes:
     digest = hashlib.sha256()
     package = Path(__file__).parent.parent
-    for path in sorted([*(package / "discovery").glob("*.py"), *(package / "formats").glob("*.py")]):
+    for path in sorted([*(package / "discovery").rglob("*.py"), *(package / "formats").rglob("*.py")]):
         digest.update(path.read_bytes())
     return digest.digest()

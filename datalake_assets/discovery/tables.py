@@ -13,11 +13,11 @@ Folders that become one table so are values of a partition key `partition_N`.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from datalake_assets.discovery.columns import columns_of
+from datalake_assets.discovery.columns.lattice import TEXT, join
+from datalake_assets.discovery.columns.node import MAX_COLUMNS, Node
+from datalake_assets.discovery.columns.of_node import columns_of
 from datalake_assets.discovery.groups import Group, any_folder
-from datalake_assets.discovery.lattice import TEXT, join
 from datalake_assets.discovery.layout import Template
-from datalake_assets.discovery.node import MAX_COLUMNS, Node
 from datalake_assets.discovery.reading import FileProfile
 from datalake_assets.discovery.report import DiscoveredColumn
 from datalake_assets.formats.source_format import SourceFormat

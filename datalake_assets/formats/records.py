@@ -50,7 +50,7 @@ def open_records(path: Path, source: "SourceFormat", *, uri: str) -> RecordFile:
             records within a readable file are records with a reason.
     """
     if source.format == "csv":
-        from datalake_assets.formats.csv_records import open_csv
+        from datalake_assets.formats.delimited.csv_records import open_csv
 
         return open_csv(path, source, uri=uri)
     if source.format == "log":

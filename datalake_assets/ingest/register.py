@@ -11,8 +11,8 @@ from typing import Any, Literal
 from datalake_assets.accounts.aws_errors import aws_errors
 from datalake_assets.catalog.partitions import READ_BATCH, WRITE_BATCH, in_batches
 from datalake_assets.catalog.storage import as_input
-from datalake_assets.discovery.objects import account_of, split_s3
 from datalake_assets.discovery.report import CrawlReport, DiscoveredTable
+from datalake_assets.discovery.sources.objects import account_of, split_s3
 from datalake_assets.errors import ConfigurationError, PlatformError, Unavailable, Unsupported
 from datalake_assets.ingest.raw_tables import MARK, RawTable, raw_table
 from datalake_assets.names import MAX_IDENTIFIER_CHARACTERS, identifier

@@ -381,8 +381,8 @@ def _header(path: Path, scan: Scan, source: SourceFormat, uri: str) -> tuple[tup
 
 def _generated(text: str, source: SourceFormat) -> tuple[str, ...]:
     """Names for files without a header, as many as most of the first rows have fields."""
-    from datalake_assets.formats.csv_fields import Dialect
-    from datalake_assets.formats.csv_rows import PROBED_LINES, usual_width
+    from datalake_assets.formats.delimited.csv_fields import Dialect
+    from datalake_assets.formats.delimited.csv_rows import PROBED_LINES, usual_width
 
     lines = [line for line in text.splitlines()[: 2 * PROBED_LINES] if line][:PROBED_LINES]
     return tuple(f"column_{number}" for number in range(1, usual_width(lines, Dialect.of(source)) + 1))

@@ -13,7 +13,7 @@ from datalake_assets.column_types import TargetType
 from datalake_assets.components.declarations import read_declarations
 from datalake_assets.components.scaffold import scaffold, scaffold_text, upload_hint
 from datalake_assets.components.yaml_text import comment, flow
-from datalake_assets.discovery.classification import Classification
+from datalake_assets.discovery.classifiers.classification import Classification
 from datalake_assets.discovery.report import (
     Conflict,
     DiscoveredColumn,

@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from datalake_assets.discovery.columns import columns_of
-from datalake_assets.discovery.inference import count_flat, count_nested
+from datalake_assets.discovery.columns.inference import count_flat, count_nested
+from datalake_assets.discovery.columns.of_node import columns_of
 from datalake_assets.discovery.report import DiscoveredColumn
 
 

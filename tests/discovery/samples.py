@@ -2,7 +2,7 @@
 
 import io
 
-from datalake_assets.discovery.sample import SAMPLE_BYTES, Sample
+from datalake_assets.discovery.classifiers.sample import SAMPLE_BYTES, Sample
 
 
 def sample(content: bytes | str, name: str = "it", *, head_bytes: int = SAMPLE_BYTES) -> Sample:

@@ -13,8 +13,8 @@ from typing import BinaryIO
 import pyarrow.parquet as pq
 import pytest
 
-from datalake_assets.discovery.classify import UNKNOWN, classify
-from datalake_assets.discovery.sample import SAMPLE_BYTES, Sample
+from datalake_assets.discovery.classifiers.classify import UNKNOWN, classify
+from datalake_assets.discovery.classifiers.sample import SAMPLE_BYTES, Sample
 from datalake_assets.errors import AccessDenied
 from tests.discovery.samples import sample
 from tests.discovery.test_classify import CSV, ITEM, LINES, TABLE, XML, written, zipped

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import orc
 
-from datalake_assets.discovery.classify import classify
+from datalake_assets.discovery.classifiers.classify import classify
 from datalake_assets.formats.known_logs import KNOWN_LOGS
 from tests.discovery.samples import sample
 from tests.formats.log_samples import SAMPLES

@@ -2,7 +2,7 @@
 
 import json
 
-from datalake_assets.discovery.node import MAX_FIELDS, Node, parse_record
+from datalake_assets.discovery.columns.node import MAX_FIELDS, Node, parse_record
 from tests.discovery.records import nested
 
 

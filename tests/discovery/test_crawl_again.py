@@ -9,8 +9,8 @@ import pytest
 
 from datalake_assets.discovery.again import crawl_uris
 from datalake_assets.discovery.changes import Deleted, Policy
+from datalake_assets.discovery.classifiers.custom import classifier_from_text
 from datalake_assets.discovery.crawl import CrawlOptions
-from datalake_assets.discovery.custom import classifier_from_text
 from datalake_assets.discovery.report import CrawlReport
 from datalake_assets.discovery.state import CrawlState, Seen, StateStore, state_name
 from datalake_assets.errors import ConfigurationError

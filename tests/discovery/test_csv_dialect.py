@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from datalake_assets.discovery.csv_dialect import CsvFinding, find_csv
+from datalake_assets.discovery.classifiers.csv_dialect import CsvFinding, find_csv
 from datalake_assets.formats.source_format import SourceFormat
 
 HEADER = "day,time,count,code,label\n"
@@ -305,5 +305,5 @@ def test_statements_that_all_end_alike_are_no_table() -> None:
 
 
 def test_importing_needs_neither_arrow_nor_a_data_frame() -> None:
-    code = "import sys, datalake_assets.discovery.csv_dialect; print([m for m in ('pyarrow', 'pandas', 'duckdb', 'numpy') if m in sys.modules])"  # noqa: E501
+    code = "import sys, datalake_assets.discovery.classifiers.csv_dialect; print([m for m in ('pyarrow', 'pandas', 'duckdb', 'numpy') if m in sys.modules])"  # noqa: E501
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

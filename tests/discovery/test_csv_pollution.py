@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from datalake_assets.discovery.classify import classify
-from datalake_assets.formats.csv_normal import write_normalised
+from datalake_assets.discovery.classifiers.classify import classify
+from datalake_assets.formats.delimited.csv_normal import write_normalised
 from tests.discovery.polluted import POLLUTIONS, sources
 from tests.discovery.samples import sample
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datalake_assets.discovery.csv_dialect import find_csv
-from datalake_assets.formats.csv_fields import Dialect
-from datalake_assets.formats.csv_lines import line_blocks
-from datalake_assets.formats.csv_records import open_csv
-from datalake_assets.formats.csv_rows import RowReader
+from datalake_assets.discovery.classifiers.csv_dialect import find_csv
+from datalake_assets.formats.delimited.csv_fields import Dialect
+from datalake_assets.formats.delimited.csv_lines import line_blocks
+from datalake_assets.formats.delimited.csv_records import open_csv
+from datalake_assets.formats.delimited.csv_rows import RowReader
 from datalake_assets.formats.source_format import SourceFormat
 
 WORDS = st.from_regex(r"[a-z]{2,9}", fullmatch=True)

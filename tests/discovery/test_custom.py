@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from datalake_assets.discovery.classify import classify
-from datalake_assets.discovery.custom import CustomClassifier, classifier_from_text, read_classifiers
+from datalake_assets.discovery.classifiers.classify import classify
+from datalake_assets.discovery.classifiers.custom import CustomClassifier, classifier_from_text, read_classifiers
 from datalake_assets.errors import ConfigurationError
 from datalake_assets.formats.grok_patterns import PATTERNS
 from datalake_assets.formats.known_logs import KNOWN_LOGS

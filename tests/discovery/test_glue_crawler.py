@@ -13,9 +13,9 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
-from datalake_assets.discovery.glue_crawler import crawl_by_glue
-from datalake_assets.discovery.glue_tables import glue_type
 from datalake_assets.discovery.report import CrawlReport
+from datalake_assets.discovery.sources.glue_crawler import crawl_by_glue
+from datalake_assets.discovery.sources.glue_tables import glue_type
 from datalake_assets.errors import ConfigurationError, Unavailable
 
 URI = "s3://raw-bucket/sales"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datalake_assets.column_types import TargetType
-from datalake_assets.discovery.lattice import join
+from datalake_assets.discovery.columns.lattice import join
 
 PLAIN = [
     "boolean", "smallint", "int", "bigint", "real", "double", "decimal(9,2)", "decimal(38,10)", "date", "timestamp",

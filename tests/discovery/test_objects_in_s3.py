@@ -14,9 +14,9 @@ from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
 from datalake_assets.accounts.registry import registry
-from datalake_assets.discovery import objects
 from datalake_assets.discovery.crawl import CrawlOptions, crawl
-from datalake_assets.discovery.objects import account_of, download, list_objects, open_object, sample_of
+from datalake_assets.discovery.sources import objects
+from datalake_assets.discovery.sources.objects import account_of, download, list_objects, open_object, sample_of
 from datalake_assets.errors import AccessDenied, ConcurrentChange, ConfigurationError
 
 BUCKET = "crawl-me"

@@ -3,9 +3,9 @@
 import gzip
 from pathlib import Path
 
-from datalake_assets.discovery.classification import Classification
-from datalake_assets.discovery.objects import FoundObject, list_objects
+from datalake_assets.discovery.classifiers.classification import Classification
 from datalake_assets.discovery.preview import OpenedObject
+from datalake_assets.discovery.sources.objects import FoundObject, list_objects
 from datalake_assets.formats.source_format import SourceFormat
 
 ROWS = [[str(n), f"text {n}", f"{n % 13}.5"] for n in range(60_000)]

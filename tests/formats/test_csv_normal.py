@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from datalake_assets.formats.csv_normal import Normalised, write_normalised
+from datalake_assets.formats.delimited.csv_normal import Normalised, write_normalised
 from datalake_assets.formats.source_format import SourceFormat
 
 HEADER = ["day", "time", "count", "code", "label", "link"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from datalake_assets.errors import EmptyObject, UnreadableObject
-from datalake_assets.formats.csv_rows import STRAY_QUOTE
+from datalake_assets.formats.delimited.csv_rows import STRAY_QUOTE
 from datalake_assets.formats.records import BATCH_ROWS, FLAT_COLUMNS, open_records
 from datalake_assets.formats.source_format import SourceFormat
 

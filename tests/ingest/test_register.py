@@ -9,7 +9,7 @@ import pytest
 from moto import mock_aws
 
 from datalake_assets.column_types import TargetType
-from datalake_assets.discovery.classification import Classification
+from datalake_assets.discovery.classifiers.classification import Classification
 from datalake_assets.discovery.report import (
     Change,
     CrawlReport,

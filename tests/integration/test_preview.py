@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from datalake_assets.cli import main
 from datalake_assets.discovery import preview as reading
-from datalake_assets.discovery.objects import download
+from datalake_assets.discovery.sources.objects import download
 from tests.integration.user import Platform
 
 ORDERS = [["id", "name"], *([str(n), f"name {n}"] for n in range(1, 51))]

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from datalake_assets.errors import EmptyObject, UnreadableObject, WrongHeader
 from datalake_assets.mapping import record_paths
-from datalake_assets.mapping.script import build_mapping
-from datalake_assets.mapping.script_duckdb import map_to_parquet
+from datalake_assets.mapping.scripts.script import build_mapping
+from datalake_assets.mapping.scripts.script_duckdb import map_to_parquet
 from tests.mapping.builders import Mapped, build_spec, run_mapping
 
 AUTHOR = {"from": "user.name", "to": "author", "type": "varchar"}

@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 from moto import mock_aws
 
-from datalake_assets.mapping import script_duckdb
-from datalake_assets.mapping.script import build_mapping
-from datalake_assets.mapping.script_files import find_files
-from datalake_assets.mapping.script_reader import BadFile
+from datalake_assets.mapping.scripts import script_duckdb
+from datalake_assets.mapping.scripts.script import build_mapping
+from datalake_assets.mapping.scripts.script_files import find_files
+from datalake_assets.mapping.scripts.script_reader import BadFile
 from tests.mapping.builders import build_spec
 
 if TYPE_CHECKING:

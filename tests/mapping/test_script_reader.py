@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from datalake_assets.errors import UnreadableObject
-from datalake_assets.mapping.script import build_source
-from datalake_assets.mapping.script_reader import BadFile, read_csv
+from datalake_assets.mapping.scripts.script import build_source
+from datalake_assets.mapping.scripts.script_reader import BadFile, read_csv
 from datalake_assets.mapping.spec import MappingSpec
 from tests.mapping.builders import BUCKET, build_spec, run_mapping
 

@@ -17,12 +17,12 @@ import pytest
 
 from datalake_assets.components.pipelines import find_pipeline
 from datalake_assets.errors import Unsupported
-from datalake_assets.mapping import script_duckdb
 from datalake_assets.mapping.duckdb_engine import map_files
 from datalake_assets.mapping.raw_files import StagedFile
-from datalake_assets.mapping.script import ENGINES, ScriptEngine, build_mapping, print_script
-from datalake_assets.mapping.script_files import pattern_regex
-from datalake_assets.mapping.script_spark import map_to_parquet as map_on_spark
+from datalake_assets.mapping.scripts import script_duckdb
+from datalake_assets.mapping.scripts.script import ENGINES, ScriptEngine, build_mapping, print_script
+from datalake_assets.mapping.scripts.script_files import pattern_regex
+from datalake_assets.mapping.scripts.script_spark import map_to_parquet as map_on_spark
 from datalake_assets.mapping.spec import MappingSpec
 from tests.mapping import golden
 from tests.mapping.conftest import needs_java

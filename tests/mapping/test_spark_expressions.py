@@ -8,7 +8,7 @@ import pytest
 
 from datalake_assets.column_types import TargetType
 from datalake_assets.errors import Unsupported
-from datalake_assets.mapping.spark_expressions import compile_expression
+from datalake_assets.mapping.spark.expressions import compile_expression
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -18,8 +18,9 @@ import pytest
 
 from datalake_assets.column_types import TargetType
 from datalake_assets.errors import Unsupported
-from datalake_assets.mapping import spark_values, sql_values
-from datalake_assets.mapping.spark_formats import compile_format
+from datalake_assets.mapping import sql_values
+from datalake_assets.mapping.spark import values as spark_values
+from datalake_assets.mapping.spark.formats import compile_format
 from datalake_assets.mapping.sql_values import Reading
 
 if TYPE_CHECKING:
