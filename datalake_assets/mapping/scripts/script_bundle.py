@@ -9,7 +9,7 @@ from pathlib import Path
 
 _PACKAGE = __name__.partition(".")[0]
 # What a program has in the place of the platform's own.
-_STAND_INS = {f"{_PACKAGE}.errors": f"{_PACKAGE}.mapping.script_errors"}
+_STAND_INS = {f"{_PACKAGE}.errors": f"{_PACKAGE}.mapping.scripts.script_errors"}
 # Methods that only the platform calls: they would bring Arrow and more along.
 _LEFT_OUT = {("JsonFile", "batches")}
 _RULE = "# " + "-" * 118
