@@ -23,6 +23,9 @@ test: $(READY)  ## all tests but the slow ones below
 	@$(BIN)/datalake dbt-manifest
 	@$(BIN)/pytest -q
 
+conformance: $(READY)  ## the mapping on DuckDB, embedded and classic Spark (with Java 17), and as printed programs
+	@$(BIN)/pytest -q tests/conformance
+
 faults: $(READY)  ## kill every step of arrivals, publish and load, and restart
 	@$(BIN)/pytest -q tests/faults
 
@@ -60,4 +63,4 @@ $(READY): requirements.lock pyproject.toml
 		"$$uv" pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $(READY)
 
-.PHONY: help demo dev test faults soak check bench lock clean
+.PHONY: help demo dev test conformance faults soak check bench lock clean

@@ -24,8 +24,8 @@ from datalake_assets.mapping.scripts.script import ENGINES, ScriptEngine, build_
 from datalake_assets.mapping.scripts.script_files import pattern_regex
 from datalake_assets.mapping.scripts.script_spark import map_to_parquet as map_on_spark
 from datalake_assets.mapping.spec import MappingSpec
+from tests.conformance.conftest import needs_java
 from tests.mapping import golden
-from tests.mapping.conftest import needs_java
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
