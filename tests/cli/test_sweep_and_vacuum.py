@@ -20,7 +20,7 @@ def test_a_sweep_finds_what_no_message_announced_and_says_what_it_found(platform
     (swept,) = json.loads(result.output)
     assert (swept["location"], swept["listed"], swept["added"]) == ("flights", 1, 1)
     assert platform.is_dirty("flights/flights", day)
-    lines = datalake("sweep", "--partition", day).output.splitlines()
+    lines = datalake("sweep", "flights", "--partition", day).output.splitlines()
     assert [line.split() for line in lines] == [
         ["location", "listed", "added", "changed", "removed", "unexpected"],
         ["flights", "1", "0", "0", "0", "0"],
@@ -41,7 +41,7 @@ def test_a_key_of_no_pipeline_leads_to_the_dead_letters(platform: Platform, data
     ("arguments", "told"),
     [
         (["flight"], "there is no location 'flight' with a pipeline. Did you mean flights?"),
-        (["--partition", "2013-13-01"], "no pipeline of flights has such a partition"),
+        (["--partition", "2013-13-01"], "no pipeline of content, flights has such a partition"),
     ],
 )
 def test_a_wrong_name_is_refused_before_anything_is_listed(arguments: list[str], told: str, datalake: Datalake) -> None:

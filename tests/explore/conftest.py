@@ -1,5 +1,6 @@
 """Tables that are published as pipelines publish them, on a moto server of this process."""
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -158,10 +159,17 @@ def published_lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Publish
     )
     for account in registry():
         session = session_of(account.name)
-        session.client("s3").create_bucket(
-            Bucket=account.lake_bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
-        )
-        session.client("glue").create_database(DatabaseInput={"Name": account.glue_database})
+        s3, glue = session.client("s3"), session.client("glue")
+        # The servers of one process share a state: begin without what other tests have made in it.
+        with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+            s3.create_bucket(
+                Bucket=account.lake_bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+            )
+        with contextlib.suppress(glue.exceptions.EntityNotFoundException):
+            for table in glue.get_tables(DatabaseName=account.glue_database)["TableList"]:
+                glue.delete_table(DatabaseName=account.glue_database, Name=table["Name"])
+        with contextlib.suppress(glue.exceptions.AlreadyExistsException):
+            glue.create_database(DatabaseInput={"Name": account.glue_database})
     lake = PublishedLake(session_of("flights"), tmp_path_factory.mktemp("published"))
     lake.publish("weather", WEATHER, {str(day): weather_files(day) for day in days()})
     airlines = [

@@ -92,7 +92,7 @@ def published(day: str) -> list[str]:
 
 
 def test_children_are_published_with_their_parent_under_one_version(platform: Platform) -> None:
-    day = platform.day()
+    day = platform.own_day()
     put(platform, day, note(1, 5, 4), note(2), note(3, 5, "many"), note(1, 3))
 
     result = run(platform, day)
@@ -119,7 +119,7 @@ def test_children_are_published_with_their_parent_under_one_version(platform: Pl
 def test_a_child_that_cannot_be_published_keeps_its_parent_from_readers(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    day = platform.day()
+    day = platform.own_day()
     put(platform, day, note(1, 5))
     with monkeypatch.context() as patch:
         original = GlueTable.switch_locations
@@ -140,7 +140,7 @@ def test_a_child_that_cannot_be_published_keeps_its_parent_from_readers(
 
 
 def test_an_older_version_comes_back_with_its_children(platform: Platform) -> None:
-    day = platform.day()
+    day = platform.own_day()
     pipeline = build_pipeline("flights", spec())
     for number in (1, 2):
         put(platform, day, note(1, number))
@@ -163,7 +163,7 @@ def test_an_older_version_comes_back_with_its_children(platform: Platform) -> No
 
 
 def test_records_follow_the_children_that_a_run_left_newer(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    day = platform.day()
+    day = platform.own_day()
     put(platform, day, note(1, 5))
     assert run(platform, day).success
     put(platform, day, note(1, 4), note(2, 3))
@@ -200,7 +200,7 @@ def test_a_salt_comes_from_the_secrets_of_the_account(platform: Platform) -> Non
             {"from": "email", "to": "visitor", "type": "varchar", "mask": "hash", "salt_secret": "tests/pepper"}
         ],
     }
-    day = platform.day()
+    day = platform.own_day()
     platform.put(f"visitors/dt={day}/visitors.csv", "email\na@example.com\n")
     job = build_pipeline_definitions("flights", PipelineSpec.model_validate(words)).resolve_job_def("visitors")
     result = Run(job.execute_in_process(instance=platform.instance, partition_key=day, raise_on_error=False))

@@ -18,6 +18,7 @@ import pytest
 from datalake_assets.accounts.settings import settings
 from datalake_assets.ingest import prepare as preparing
 from datalake_assets.ingest import warehouse as loading
+from datalake_assets.mapping.writer import Writer
 from tests.integration import big_file
 from tests.integration.user import FLIGHTS_HEADER, Platform, asset, flight, flights_file
 
@@ -161,16 +162,15 @@ def test_a_full_disk_is_told_and_mended(platform: Platform, monkeypatch: pytest.
 
 
 def test_a_disk_that_duckdb_finds_full_is_told(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    from datalake_assets.mapping import duckdb_engine
 
     day = platform.day()
     platform.put_day(day)
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise duckdb.IOException("IO Error: Could not write file: No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(duckdb_engine._Writer, "_copy_good", full)
+        patch.setattr(Writer, "_copy_good", full)
         failed = platform.run("flights", day)
     assert failed.failure_metadata["kinds"] == "OutOfSpace"
     assert "No space left on device" in failed.failure

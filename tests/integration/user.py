@@ -122,7 +122,8 @@ class Platform:
         self.sandbox = sandbox
         self.instance = instance
         self.account = registry().account("flights")
-        self._next_day = date(2013, 2, 1)
+        self._next_day = date(2013, 1, 12)
+        self._next_own_day = date(2020, 1, 1)
         self._sensor_cursor: str | None = None
         self._readers = ReadersSession()
 
@@ -148,6 +149,11 @@ class Platform:
 
     def day(self) -> str:
         return self.days(1)[0]
+
+    def own_day(self) -> str:
+        """A day for a pipeline of the tests' own; the flights end with 2013."""
+        self._next_own_day += timedelta(2)
+        return str(self._next_own_day)
 
     # Raw
 

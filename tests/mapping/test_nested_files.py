@@ -265,6 +265,7 @@ def test_a_program_tells_nothing_of_what_stands_in_place_of_a_masked_value_eithe
     out = tmp_path / "program"
     map_to_parquet(build_mapping("x", spec, ["*"], "duckdb"), [str(tmp_path / "x.json")], out, tmp_path)
     for folder, column, rows in (("good", "_rescued_data", mapped.good), ("quarantine", "_raw", mapped.bad)):
-        found = duckdb.sql(f"SELECT {column} FROM '{out / folder}/**/*.parquet'").fetchall()
+        with duckdb.connect() as connection:
+            found = connection.execute(f"SELECT {column} FROM '{out / folder}/**/*.parquet'").fetchall()
         assert found == [(row[column],) for row in rows]
         assert "@" not in str(found)
