@@ -21,7 +21,7 @@ from datalake_assets.mapping.scripts.script_levels import (
     wanted_keys,
 )
 from datalake_assets.mapping.spark.expressions import compile_expression
-from datalake_assets.mapping.spark.nested import nested_value
+from datalake_assets.mapping.spark.nested import first_failure, nested_value
 from datalake_assets.mapping.spark.text import literal
 from datalake_assets.mapping.spark.values import accepted, cast
 from datalake_assets.mapping.spec import MappingSpec
