@@ -21,7 +21,11 @@ dev: $(READY)  ## the platform with the Dagster UI, until Ctrl-C
 
 test: $(READY)  ## all tests but the slow ones below
 	@$(BIN)/datalake dbt-manifest
-	@$(BIN)/pytest -q
+	@$(BIN)/pytest -q -m "not slow"
+
+slow: $(READY)  ## properties with many examples, whole trips of many shapes of files
+	@$(BIN)/datalake dbt-manifest
+	@$(BIN)/pytest -q -m slow
 
 conformance: $(READY)  ## the mapping on DuckDB, embedded and classic Spark (with Java 17), and as printed programs
 	@$(BIN)/pytest -q tests/conformance
@@ -63,4 +67,4 @@ $(READY): requirements.lock pyproject.toml
 		"$$uv" pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $(READY)
 
-.PHONY: help demo dev test conformance faults soak check bench lock clean
+.PHONY: help demo dev test slow conformance faults soak check bench lock clean

@@ -140,6 +140,7 @@ def read_with_copy(table: GlueTable) -> Callable[[], Seen]:
     return read
 
 
+@pytest.mark.slow
 def test_readers_never_see_a_mixture_a_missing_file_or_an_empty_partition(table: GlueTable, tmp_path: Path) -> None:
     publish_number(table, 0, tmp_path)
     readers = [read_with_duckdb(table), read_with_awswrangler(table), read_with_copy(table)]

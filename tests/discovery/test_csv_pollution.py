@@ -11,6 +11,8 @@ from datalake_assets.formats.delimited.csv_normal import write_normalised
 from tests.discovery.polluted import POLLUTIONS, sources
 from tests.discovery.samples import sample
 
+pytestmark = pytest.mark.slow
+
 # What nobody can tell from the file alone, or not yet.
 UNDECIDED = {
     # Two rows of two texts above numbers may as well be a title and its value.

@@ -6,6 +6,7 @@ import random
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,8 @@ from datalake_assets.formats.delimited.csv_lines import line_blocks
 from datalake_assets.formats.delimited.csv_records import open_csv
 from datalake_assets.formats.delimited.csv_rows import RowReader
 from datalake_assets.formats.source_format import SourceFormat
+
+pytestmark = pytest.mark.slow
 
 WORDS = st.from_regex(r"[a-z]{2,9}", fullmatch=True)
 NUMBERS = st.integers(-99_999, 999_999).map(str)

@@ -91,6 +91,7 @@ def answer(found: list[tuple[Any, ...]]) -> list[str]:
 ONE = "(SELECT * FROM {t} WHERE dt = DATE '2013-02-01' AND hour = 1)"
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(shape=SHAPES, a=CONDITIONS, b=CONDITIONS)
 def test_pruning_never_changes_an_answer(in_memory: duckdb.DuckDBPyConnection, shape: str, a: str, b: str) -> None:

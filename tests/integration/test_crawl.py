@@ -18,7 +18,7 @@ from datalake_assets.errors import AccessDenied, ConfigurationError, Unavailable
 from datalake_assets.ingest.register import register_report
 from datalake_assets.sandbox.sandbox import Sandbox
 
-pytestmark = pytest.mark.usefixtures("sandbox")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("sandbox")]
 SCHEMA = "crawl_test"
 
 

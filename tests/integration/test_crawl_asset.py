@@ -4,11 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 
 from datalake_assets.accounts.sessions import session
 from datalake_assets.components.crawl_asset import build_crawl_definitions, crawl_key
 from datalake_assets.components.crawl_spec import CrawlSpec
 from tests.integration.user import Platform
+
+pytestmark = pytest.mark.slow
 
 
 def materialize(platform: Platform, spec: CrawlSpec, folder: Path) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from datalake_assets.discovery import preview as reading
 from datalake_assets.discovery.sources.objects import download
 from tests.integration.user import Platform
 
+pytestmark = pytest.mark.slow
+
 ORDERS = [["id", "name"], *([str(n), f"name {n}"] for n in range(1, 51))]
 ORDERS_CSV = "".join(",".join(row) + "\n" for row in ORDERS)
 

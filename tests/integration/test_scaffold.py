@@ -19,6 +19,8 @@ from datalake_assets.sandbox.movie_posts import first_days, movie_posts
 from tests.integration.runs import Run
 from tests.integration.user import Platform
 
+pytestmark = pytest.mark.slow
+
 
 def scaffolded(platform: Platform, prefix: str, tmp_path: Path) -> Declaration:
     """Crawl a prefix of the raw bucket and write its only table as a pipeline of a location of its own."""

@@ -17,6 +17,8 @@ import pytest
 from tests.integration.test_scaffold import materialize, rows, scaffolded
 from tests.integration.user import Platform
 
+pytestmark = pytest.mark.slow
+
 Row = Mapping[str, Any]
 
 

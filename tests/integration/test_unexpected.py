@@ -87,6 +87,7 @@ def test_a_value_that_the_warehouse_cannot_hold_never_stops_its_day(platform: Pl
     assert in_lake.total() + sum(len(platform.quarantine(day)) for day in days) == 200 * len(days)
 
 
+@pytest.mark.slow
 def test_many_tiny_files_are_one_partition(platform: Platform) -> None:
     day = platform.day()
 
@@ -103,6 +104,7 @@ def test_many_tiny_files_are_one_partition(platform: Platform) -> None:
     assert run.materialized(LAKE)[day].metadata["files"].value == 500
 
 
+@pytest.mark.slow
 def test_a_large_file_takes_bounded_memory(platform: Platform) -> None:
     day, rows, limit = platform.day(), 500_000, 256_000_000
     body = io.BytesIO()

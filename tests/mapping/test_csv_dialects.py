@@ -156,6 +156,7 @@ def test_lines_to_skip_that_are_all_there_is_are_no_data(tmp_path: Path) -> None
 _TEXTS = st.text(st.sampled_from('ab1 ,"\n\u00e9'), max_size=4)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(st.tuples(st.sampled_from(["1", "22", "x", ""]), _TEXTS), min_size=1, max_size=6),

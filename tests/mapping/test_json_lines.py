@@ -85,6 +85,7 @@ _LINES = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(_LINES, max_size=8))
 def test_any_lines_are_judged_alike(lines: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:

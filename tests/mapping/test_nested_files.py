@@ -231,6 +231,7 @@ _SCALARS = (
 _VALUES = st.recursive(_SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES, inner, max_size=3))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(record=st.dictionaries(_NAMES, _VALUES, max_size=5), data=st.data())
 def test_taken_fields_and_the_surplus_make_up_the_record(record: dict[str, Any], data: st.DataObject) -> None:

@@ -164,6 +164,7 @@ _VALUES = st.sampled_from(["", "1", "x", "1.10", "ü", "null"])
 _RECORDS = st.lists(st.dictionaries(_KEYS, _VALUES, max_size=6), min_size=1, max_size=5)
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(records=_RECORDS, mode=st.sampled_from(MODES), is_nested=st.booleans())
 def test_every_raw_value_is_found_again_or_counted(

@@ -314,6 +314,7 @@ class _Random:
         }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1])
 def test_random_operations_look_the_same_after_each_kill(aws: Aws, seed: int) -> None:
     subject = _Random(aws, seed)

@@ -10,6 +10,8 @@ import pytest
 from .conftest import DATABASE, LOADER, LOADER_PASSWORD
 from .dbt_project_files import write_project
 
+pytestmark = pytest.mark.slow
+
 _RUN_ALL = """
 import sys
 from dbt.cli.main import dbtRunner
