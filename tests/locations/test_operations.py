@@ -27,7 +27,11 @@ def run(operations: dg.Definitions, job: str, platform: Platform) -> dg.ExecuteI
 
 def lose_notifications(platform: Platform) -> None:
     sqs = session("flights").client("sqs")
-    sqs.purge_queue(QueueUrl=sqs.get_queue_url(QueueName=platform.account.arrivals_queue)["QueueUrl"])
+    queue = sqs.get_queue_url(QueueName=platform.account.arrivals_queue)["QueueUrl"]
+    # Not purge_queue, which SQS allows once a minute only.
+    while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+        for message in messages:
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
 
 
 def objects_of(day: str) -> int:
