@@ -30,7 +30,16 @@ def open_json(path: Path, source: "SourceFormat", *, uri: str) -> "JsonFile":
     """
     if path.stat().st_size == 0:
         raise EmptyObject("the object has zero bytes", where=uri)
-    chunks = text_chunks(path, source, uri, errors="surrogateescape")
+    return json_file(text_chunks(path, source, uri, errors="surrogateescape"), source, uri=uri)
+
+
+def json_file(chunks: Iterator[str], source: "SourceFormat", *, uri: str) -> "JsonFile":
+    """The JSON file whose text comes in pieces.
+
+    Raises:
+        EmptyObject: nothing but blank lines.
+        UnreadableObject: what `source` declares is not there.
+    """
     blank_lines = 0
     for chunk in chunks:
         text = chunk.lstrip()

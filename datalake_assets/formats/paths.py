@@ -2,6 +2,10 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
+
+# Member to what paths take of it: None is all of it.
+Tree = dict[str, Any]
 
 _PART = re.compile(r'"((?:[^"]|"")+)"|([^".]+)')
 
@@ -29,3 +33,27 @@ def path_parts(path: str) -> tuple[str, ...]:
 def joined(parts: Sequence[str]) -> str:
     """The path of these names: `path_parts(joined(parts)) == parts`."""
     return ".".join('"' + part.replace('"', '""') + '"' if set(part) & set('."') else part for part in parts)
+
+
+def tree_of(paths: Sequence[Sequence[str]]) -> Tree:
+    """What paths take of an object."""
+    tree: Tree = {}
+    for path in paths:
+        node = tree
+        for name in path[:-1]:
+            inner = node.setdefault(name, {})
+            if inner is None:  # mapped as a whole as well
+                break
+            node = inner
+        else:
+            node[path[-1]] = None
+    return tree
+
+
+def json_keys(header: Sequence[str]) -> list[str]:
+    """Distinct keys for a header that may repeat a name or leave it empty."""
+    keys: list[str] = []
+    for number, name in enumerate(header, start=1):
+        key = name or f"column {number}"
+        keys.append(key if key not in keys else f"{key} (column {number})")
+    return keys

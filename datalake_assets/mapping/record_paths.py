@@ -11,7 +11,7 @@ the mark is taken away from what comes out.
 import json as json_module
 from collections.abc import Iterator, Sequence
 
-from datalake_assets.formats.paths import path_parts
+from datalake_assets.formats.paths import Tree, path_parts, tree_of
 from datalake_assets.mapping.columns import REDACTED
 from datalake_assets.mapping.sql_text import literal, literals
 
@@ -68,7 +68,7 @@ def surplus(json: str, paths: Sequence[str], masked: Sequence[str] = ()) -> str:
         masked: those of the paths whose values must not be shown. What stands where they need an object may be such a
             value, too, and is left over as `"***"`.
     """
-    return restored(_members(json, _tree([_parts(path) for path in paths]), [_parts(path) for path in masked]))
+    return restored(_members(json, tree_of([_parts(path) for path in paths]), [_parts(path) for path in masked]))
 
 
 def top_level(paths: Sequence[str]) -> list[str]:
@@ -79,13 +79,13 @@ def top_level(paths: Sequence[str]) -> list[str]:
 def partial(paths: Sequence[str]) -> list[tuple[str, ...]]:
     """The objects that paths lead into without taking them as a whole, outer ones first."""
 
-    def within(tree: _Tree, above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    def within(tree: Tree, above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         for name, inner in tree.items():
             if inner is not None:
                 yield (*above, name)
                 yield from within(inner, (*above, name))
 
-    return list(within(_tree([_parts(path) for path in paths]), ()))
+    return list(within(tree_of([_parts(path) for path in paths]), ()))
 
 
 def members_query(view: str, json: str, rows: str, prefix: Sequence[str], deeper: Sequence[str]) -> str:
@@ -129,25 +129,7 @@ def _pointer(path: Sequence[str]) -> str:
     return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
 
 
-# Member to what is mapped of it: None is all of it.
-_Tree = dict[str, "_Tree | None"]
-
-
-def _tree(paths: Sequence[tuple[str, ...]]) -> _Tree:
-    tree: _Tree = {}
-    for path in paths:
-        node = tree
-        for name in path[:-1]:
-            inner = node.setdefault(name, {})
-            if inner is None:  # mapped as a whole as well
-                break
-            node = inner
-        else:
-            node[path[-1]] = None
-    return tree
-
-
-def _members(json: str, tree: _Tree, masked: Sequence[tuple[str, ...]]) -> str:
+def _members(json: str, tree: Tree, masked: Sequence[tuple[str, ...]]) -> str:
     patch = json_module.dumps(dict.fromkeys(tree), ensure_ascii=False)
     parts = [_without_nulls(f"json_merge_patch({json}, {literal(patch)})")]
     for name, inner in tree.items():

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING
 
 from datalake_assets import names
 from datalake_assets.errors import SchemaChanged
-from datalake_assets.formats.paths import joined, path_parts
+from datalake_assets.formats.paths import joined, json_keys, path_parts
 from datalake_assets.mapping import record_paths
 from datalake_assets.mapping.batch import ReadyFile
 from datalake_assets.mapping.columns import RESERVED_COLUMNS, TEXT
 from datalake_assets.mapping.header import wanted_paths
 from datalake_assets.mapping.spec import MappingSpec, OutputColumn
-from datalake_assets.mapping.sql import json_keys, literal
+from datalake_assets.mapping.sql import literal
 
 if TYPE_CHECKING:
     import duckdb

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from datalake_assets import names
 from datalake_assets.column_types import MAX_VARCHAR_BYTES
+from datalake_assets.formats.paths import json_keys
 from datalake_assets.mapping.columns import REDACTED, raw_paths
 from datalake_assets.mapping.masks import masked_paths, salt_secrets
 from datalake_assets.mapping.spec import MappingSpec
@@ -224,15 +225,6 @@ def record_object(header: Sequence[str], *, hidden: Sequence[str] = ()) -> str:
             text = f"CASE WHEN {text} IS NOT NULL THEN {literal(REDACTED)} END"
         members.append(f"{literal(key)}, {text}")
     return f"CAST(json_object({', '.join(members)}) AS VARCHAR)"
-
-
-def json_keys(header: Sequence[str]) -> list[str]:
-    """Distinct keys for a header that may repeat a name or leave it empty."""
-    keys: list[str] = []
-    for number, name in enumerate(header, start=1):
-        key = name or f"column {number}"
-        keys.append(key if key not in keys else f"{key} (column {number})")
-    return keys
 
 
 def _rescued(spec: MappingSpec, header: Sequence[str], further: str | None) -> str:

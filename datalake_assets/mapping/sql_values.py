@@ -24,6 +24,12 @@ UTC_PATTERN = r"\s*.*[Zz]\s*"
 EPOCH_PATTERN = r"\s*[+-]?[0-9]{1,15}(\.[0-9]{0,12})?\s*"
 TRUE_TEXTS = ("true", "t", "yes", "y", "1")
 FALSE_TEXTS = ("false", "f", "no", "n", "0")
+# The branches of a CASE over a text without spaces, in small letters.
+TRUTHS = " ".join(
+    f"WHEN {literal(word)} THEN {truth}"
+    for truth, texts in (("true", TRUE_TEXTS), ("false", FALSE_TEXTS))
+    for word in texts
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +56,9 @@ def cast(reading: Reading, text: str) -> str:
     if kind in NUMBERS:
         return _number(reading, text)
     if kind == "boolean":
-        words = " ".join(
-            f"WHEN {literal(word)} THEN {truth}"
-            for truth, texts in (("true", TRUE_TEXTS), ("false", FALSE_TEXTS))
-            for word in texts
-        )
         # Most files have the same two words: the others need not be compared.
         return (
-            f"CASE {text} WHEN 'true' THEN true WHEN 'false' THEN false ELSE CASE lower(trim({text})) {words} END END"
+            f"CASE {text} WHEN 'true' THEN true WHEN 'false' THEN false ELSE CASE lower(trim({text})) {TRUTHS} END END"
         )
     if kind == "varchar":
         return f"CASE WHEN strlen({text}) <= {reading.type.max_bytes} THEN {text} END"

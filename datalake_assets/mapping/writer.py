@@ -14,10 +14,11 @@ from datalake_assets.mapping.duplicates import ITEM_COLUMN, drop_duplicates
 from datalake_assets.mapping.masks import masks
 from datalake_assets.mapping.result import FileCounts, Reason
 from datalake_assets.mapping.schema_contract import SchemaContract, Unknown
-from datalake_assets.mapping.spec import QUARANTINE_COLUMNS, MappingSpec, OutputColumn, output_columns
+from datalake_assets.mapping.spec import MappingSpec, OutputColumn, output_columns
 from datalake_assets.mapping.sql import literal
 from datalake_assets.mapping.sql_columns import TOO_LONG, failure, nulled_names, value_names
 from datalake_assets.mapping.sql_nested import pointer
+from datalake_assets.mapping.sql_quarantine import GENERIC_COLUMN, NO_FAILURES, quarantine_columns
 from datalake_assets.mapping.sql_rows import child_rows, exploded_rows
 from datalake_assets.mapping.sql_text import COPY_OPTIONS
 
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     import duckdb
 
 MAX_FAILURES = 50  # of one record that the quarantine tells
-_NO_FAILURES = '[]::STRUCT("column" VARCHAR, reason VARCHAR, "value" VARCHAR)[]'
-# Where a value stands among the elements of arrays does not make another reason of it.
-_GENERIC = r"""regexp_replace(failure."column", '\[[0-9]+\]', '[]', 'g')"""
 
 
 @dataclass(slots=True)
@@ -181,7 +179,7 @@ FROM left_over JOIN numbered USING (file_index, source_row)
 WHERE strlen(members) + coalesce(strlen(rescued), 2) + 1 > {MAX_VARCHAR_BYTES}"""
             staged = f"""
 SELECT file_index, uri, source_row,
-       coalesce(failures, {_NO_FAILURES}) || coalesce(more, {_NO_FAILURES}) AS failures, raw
+       coalesce(failures, {NO_FAILURES}) || coalesce(more, {NO_FAILURES}) AS failures, raw
 FROM numbered LEFT JOIN (
     SELECT file_index, source_row, list(failure ORDER BY place)[1:{MAX_FAILURES}] AS more FROM (
         SELECT file_index, source_row, failure, min(place) AS place FROM ({each}) GROUP BY ALL
@@ -203,7 +201,7 @@ FROM broken_rows""")
 
     def _collect_reasons(self) -> None:
         found = self._connection.execute(f"""
-SELECT {_GENERIC}, failure.reason, count(*), arg_min(uri, place), arg_min(source_row, place),
+SELECT {GENERIC_COLUMN}, failure.reason, count(*), arg_min(uri, place), arg_min(source_row, place),
        arg_min(coalesce(failure."value", ''), place)
 FROM (SELECT uri, source_row, (file_index, source_row) AS place, unnest(failures) AS failure FROM bad)
 GROUP BY ALL""").fetchall()
@@ -266,19 +264,7 @@ GROUP BY ALL""").fetchall()
                     self._nulled[prefix + column] = (before + count, first)
 
     def _copy_quarantine(self) -> None:
-        # concat_ws leaves out the value where there is none.
-        sentence = """concat_ws(' ', coalesce(failure."column", 'record'),
-                               chr(39) || failure."value" || chr(39), failure.reason)"""
-        values = [
-            f"array_to_string(list_transform(failures, lambda failure: {sentence}), '; ')",
-            f"nullif(array_to_string(list_transform(failures, lambda failure: {_GENERIC}), ', '), '')",
-            "raw",
-            "uri",
-            "source_row",
-        ]
-        columns = [
-            f"{value} AS {names.quoted(column.name)}" for value, column in zip(values, QUARANTINE_COLUMNS, strict=True)
-        ]
+        columns = quarantine_columns("uri")
         self._copy(self.quarantine, f"SELECT {', '.join(columns)} FROM bad ORDER BY file_index, source_row")
 
     def _copy_empty(self, table: TableFiles, columns: Sequence[OutputColumn]) -> None:

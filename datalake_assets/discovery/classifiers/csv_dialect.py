@@ -4,12 +4,13 @@ from dataclasses import dataclass, field, replace
 
 from datalake_assets.discovery.classifiers.csv_header import Layout, find_layout
 from datalake_assets.discovery.classifiers.csv_score import Scored, best_dialects, scored_lines, single_column
+from datalake_assets.formats.delimited.csv_block import RowBlock
 from datalake_assets.formats.delimited.csv_fields import Dialect
 from datalake_assets.formats.delimited.csv_footer import MAX_FOOTER_ROWS, footer_rows
 from datalake_assets.formats.delimited.csv_kinds import COMMENT, TYPED, Column, columns_of
 from datalake_assets.formats.delimited.csv_lines import LineBlock, is_blank, line_end_of
 from datalake_assets.formats.delimited.csv_records import MAX_COLUMNS, table_of
-from datalake_assets.formats.delimited.csv_rows import RowBlock, RowReader, split_at_other_ends
+from datalake_assets.formats.delimited.csv_rows import RowReader, split_at_other_ends
 from datalake_assets.formats.delimited.csv_tables import first_table
 from datalake_assets.formats.source_format import MAX_SKIPPED_LINES, SourceFormat
 

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from datalake_assets.formats.delimited.csv_block import RowBlock
 from datalake_assets.formats.delimited.csv_fields import Dialect, split_strictly
 from datalake_assets.formats.delimited.csv_kinds import TYPED, Column, columns_of, kind_of
 from datalake_assets.formats.delimited.csv_repair import OTHER_DELIMITERS
-from datalake_assets.formats.delimited.csv_rows import RowBlock
 
 SEARCHED_ROWS = 60  # a table begins within them
 PROFILED_ROWS = 500

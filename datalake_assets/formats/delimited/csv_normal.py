@@ -7,11 +7,11 @@ from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
+from datalake_assets.formats.delimited.csv_block import RowBlock
 from datalake_assets.formats.delimited.csv_footer import MAX_FOOTER_ROWS, footer_rows
 from datalake_assets.formats.delimited.csv_kinds import COMMENT, Column, columns_of
 from datalake_assets.formats.delimited.csv_records import Table, open_table, readable
 from datalake_assets.formats.delimited.csv_repair import Repair
-from datalake_assets.formats.delimited.csv_rows import RowBlock
 from datalake_assets.formats.encoding import is_decodable
 from datalake_assets.formats.source_format import SourceFormat
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from datalake_assets.errors import EmptyObject, UnreadableObject
 from datalake_assets.formats.bytes import text_chunks
+from datalake_assets.formats.delimited.csv_block import RowBlock
 from datalake_assets.formats.delimited.csv_fields import Dialect
 from datalake_assets.formats.delimited.csv_lines import LineBlock, is_blank, line_blocks
-from datalake_assets.formats.delimited.csv_rows import PROBED_LINES, RowBlock, RowReader, usual_width
+from datalake_assets.formats.delimited.csv_rows import PROBED_LINES, RowReader, usual_width
 from datalake_assets.formats.delimited.csv_tables import first_table
 from datalake_assets.formats.encoding import is_decodable
 from datalake_assets.formats.records import BATCH_BYTES, BATCH_ROWS

@@ -9,9 +9,9 @@ beside it nor the records after it are touched.
 import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from datalake_assets.formats.delimited.csv_block import RowBlock
 from datalake_assets.formats.delimited.csv_fields import Dialect, Fields, split_leniently, split_strictly
 from datalake_assets.formats.delimited.csv_lines import (
     BLOCK_CHARACTERS,
@@ -37,49 +37,6 @@ FITTING_SHARE = 0.3
 STRAY_QUOTE = "has a quote out of place"
 OPEN_QUOTE = "has a quote that is never closed"
 TOO_LONG = f"is longer than {MAX_LINE_CHARACTERS // 1024 // 1024} million characters"
-
-
-@dataclass(slots=True)
-class RowBlock:
-    """Records in the order of the file.
-
-    `numbers` are the physical lines on which they begin. `raws` holds the text of those that have not `width` fields
-    or a problem, by their index; `problems` why a record could not be taken apart, as the end of a sentence. `gaps`
-    are the indexes of records with a blank line before them.
-    """
-
-    numbers: list[int] = field(default_factory=list)
-    rows: list[list[str]] = field(default_factory=list)
-    raws: dict[int, str] = field(default_factory=dict)
-    problems: dict[int, str] = field(default_factory=dict)
-    gaps: set[int] = field(default_factory=set)
-
-    def part(self, start: int, stop: int) -> "RowBlock":
-        """The records from `start` up to `stop`."""
-        return RowBlock(
-            self.numbers[start:stop],
-            self.rows[start:stop],
-            {index - start: raw for index, raw in self.raws.items() if start <= index < stop},
-            {index - start: why for index, why in self.problems.items() if start <= index < stop},
-            {index - start for index in self.gaps if start <= index < stop},
-        )
-
-    def extend(self, other: "RowBlock") -> None:
-        """Append the records of another block."""
-        size = len(self.rows)
-        self.numbers += other.numbers
-        self.rows += other.rows
-        self.raws |= {index + size: raw for index, raw in other.raws.items()}
-        self.problems |= {index + size: why for index, why in other.problems.items()}
-        self.gaps |= {index + size for index in other.gaps}
-
-    def add(self, number: int, values: list[str], raw: str | None = None, problem: str | None = None) -> None:
-        if raw is not None:
-            self.raws[len(self.rows)] = raw
-        if problem is not None:
-            self.problems[len(self.rows)] = problem
-        self.numbers.append(number)
-        self.rows.append(values)
 
 
 def usual_width(lines: Sequence[str], dialect: Dialect, *, names: int = 0) -> int:

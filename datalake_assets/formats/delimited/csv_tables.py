@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+from datalake_assets.formats.delimited.csv_block import RowBlock
 from datalake_assets.formats.delimited.csv_kinds import TYPED, Column, columns_of, kind_of, looks_like_header
-from datalake_assets.formats.delimited.csv_rows import RowBlock
 
 PROFILED_ROWS = 200
 PROFILE_STEP = 20

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from datalake_assets.mapping.scripts.script_json import found_at, left_over, parsed, text_of, tree_of
+from datalake_assets.formats.paths import tree_of
+from datalake_assets.mapping.scripts.script_json import found_at, left_over, parsed, text_of
 from datalake_assets.mapping.scripts.script_reader import Row, Source
 
 

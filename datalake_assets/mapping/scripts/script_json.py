@@ -5,8 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-# Member to what is mapped of it: None is all of it.
-Tree = dict[str, Any]
+from datalake_assets.formats.paths import Tree
 
 
 class Number(str):
@@ -83,21 +82,6 @@ def found_at(value: Any, path: Sequence[str]) -> Any:
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     return value
-
-
-def tree_of(paths: Sequence[Sequence[str]]) -> Tree:
-    """What paths take of an object."""
-    tree: Tree = {}
-    for path in paths:
-        node = tree
-        for name in path[:-1]:
-            inner = node.setdefault(name, {})
-            if inner is None:  # mapped as a whole as well
-                break
-            node = inner
-        else:
-            node[path[-1]] = None
-    return tree
 
 
 def left_over(value: dict[str, Any], tree: Tree, masked: Sequence[Sequence[str]] = ()) -> str | None:

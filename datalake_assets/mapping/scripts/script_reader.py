@@ -1,6 +1,6 @@
 """Raw CSV files as rows of texts: the same records, reasons and line numbers as the platform finds.
 
-A printed program holds this module as it stands, so it imports nothing but the standard library.
+A printed program holds what it uses of this module, so it imports the standard library and other such modules only.
 """
 
 import bz2
@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import IO, Any, NamedTuple
 from urllib.parse import unquote
+
+from datalake_assets.formats.paths import json_keys
 
 MAX_RECORD_BYTES = 4 * 1024 * 1024
 MAX_OPEN_QUOTE_CHARACTERS = 64 * 1024 * 1024
@@ -211,15 +213,6 @@ def json_object(pairs: Sequence[tuple[str, str]]) -> str:
         # Control characters are written in capital digits.
         text = re.sub(r"(\\\\)|\\u00([01][0-9a-f])", lambda m: m[1] or f"\\u00{m[2].upper()}", text)
     return text
-
-
-def json_keys(header: Sequence[str]) -> list[str]:
-    """Distinct keys for a header that may repeat a name or leave it empty."""
-    keys: list[str] = []
-    for number, name in enumerate(header, start=1):
-        key = name or f"column {number}"
-        keys.append(key if key not in keys else f"{key} (column {number})")
-    return keys
 
 
 def find_places(header: Sequence[str], uri: str, source: Source) -> list[int | None]:

@@ -2,15 +2,15 @@
 
 import codecs
 from collections.abc import Iterator
-from itertools import chain
 from typing import IO, Any
 
 from datalake_assets.errors import EmptyObject, UnreadableObject
 from datalake_assets.formats.delimited.csv_records import TOO_FEW, TOO_MANY, UNDECODABLE, table_of
 from datalake_assets.formats.delimited.csv_records import readable as readable_text
 from datalake_assets.formats.encoding import is_decodable
-from datalake_assets.formats.json_records import JsonFile
-from datalake_assets.mapping.scripts.script_json import found_at, left_over, parsed, text_of, tree_of, written
+from datalake_assets.formats.json_records import JsonFile, json_file
+from datalake_assets.formats.paths import json_keys, tree_of
+from datalake_assets.mapping.scripts.script_json import found_at, left_over, parsed, text_of, written
 from datalake_assets.mapping.scripts.script_reader import (
     REDACTED,
     BadFile,
@@ -18,13 +18,11 @@ from datalake_assets.mapping.scripts.script_reader import (
     Source,
     decompressed,
     find_places,
-    json_keys,
     key_values,
     stream_errors,
 )
 
 _CHUNK_BYTES = 1 << 20
-_HEAD_CHARACTERS = 64 * 1024
 _NOT_VALID = "is not valid JSON"
 _REPEATED = "has a member twice"
 
@@ -33,24 +31,10 @@ def read_json(stream: IO[bytes], uri: str, source: Source) -> Iterator[Row]:
     """All records of a JSON file, broken ones included."""
     with stream_errors(uri, source):
         try:
-            yield from _json_rows(_json_file(stream, uri, source), uri, source)
+            layout: Any = source
+            yield from _json_rows(json_file(_texts(stream, uri, source), layout, uri=uri), uri, source)
         except (EmptyObject, UnreadableObject) as error:
             raise BadFile(str(error)) from error
-
-
-def _json_file(stream: IO[bytes], uri: str, source: Any) -> JsonFile:
-    chunks = _texts(stream, uri, source)
-    blank_lines = 0
-    for chunk in chunks:
-        text = chunk.lstrip()
-        blank_lines += chunk[: len(chunk) - len(text)].count("\n")
-        if text:
-            head = [text]
-            while sum(map(len, head)) < _HEAD_CHARACTERS and (more := next(chunks, "")):
-                head.append(more)
-            text = "".join(head)
-            return JsonFile(chain([text], chunks), text, source, uri, first_line=1 + blank_lines)
-    raise BadFile(f"{uri}: the object holds nothing but blank lines")
 
 
 def _json_rows(file: JsonFile, uri: str, source: Source) -> Iterator[Row]:

@@ -17,7 +17,7 @@ from datalake_assets.mapping.scripts.script_levels import (
     require_known_words,
     wanted_keys,
 )
-from datalake_assets.mapping.spec import QUARANTINE_COLUMNS, MappingSpec, output_columns
+from datalake_assets.mapping.spec import MappingSpec, output_columns
 from datalake_assets.mapping.sql import NO_ARRAY, NO_OBJECT, NOT_NAMED, REDACTED_TEXT, is_of_element
 from datalake_assets.mapping.sql_columns import (
     TOO_LONG,
@@ -28,12 +28,9 @@ from datalake_assets.mapping.sql_columns import (
     null_if,
     value_names,
 )
+from datalake_assets.mapping.sql_quarantine import NO_FAILURES, quarantine_columns
 from datalake_assets.mapping.sql_text import literal
 from datalake_assets.mapping.writer import MAX_FAILURES
-
-_NO_FAILURES = '[]::STRUCT("column" VARCHAR, reason VARCHAR, "value" VARCHAR)[]'
-# Where a value stands among the elements of arrays does not make another reason of it.
-_GENERIC = r"""regexp_replace(failure."column", '\[[0-9]+\]', '[]', 'g')"""
 
 
 def compile_duckdb(spec: MappingSpec) -> Statements:
@@ -141,7 +138,7 @@ def _checked(spec: MappingSpec, table: str, paths: int, projection: Projection) 
     listed = "[]" if not failures else f"list_filter([\n            {failures}\n        ], lambda f: f IS NOT NULL)"
     broken = 'struct_pack("column" := NULL::VARCHAR, reason := reason, "value" := NULL::VARCHAR)'
     return (
-        f"WITH {written},\nlisted AS (\n    SELECT *, {_NO_FAILURES} || {listed} AS found\n    FROM {tables[-1]}\n)\n"
+        f"WITH {written},\nlisted AS (\n    SELECT *, {NO_FAILURES} || {listed} AS found\n    FROM {tables[-1]}\n)\n"
         f"SELECT * EXCLUDE (found), CASE WHEN reason IS NOT NULL THEN [{broken}]\n"
         "    WHEN len(found) > 0 THEN found END AS failures\nFROM listed"
     )
@@ -160,17 +157,17 @@ def _judged(spec: MappingSpec, tables: Sequence[ElementTable]) -> str:
         "        WHERE left_over IS NOT NULL"
         for table in tables
     )
-    rescued, too_long = "rescued", _NO_FAILURES
+    rescued, too_long = "rescued", NO_FAILURES
     if spec.on_schema_change == "rescue":
         both = "'{' || concat_ws(',', substr(rescued, 2, length(rescued) - 2), members) || '}'"
         rescued = f"CASE WHEN members IS NULL THEN rescued ELSE {both} END"
         told = failure(literal(names.RESCUED_COLUMN), TOO_LONG, "members")
         is_long = f"strlen(members) + coalesce(strlen(rescued), 2) + 1 > {MAX_VARCHAR_BYTES}"
-        too_long = f"CASE WHEN {is_long} THEN [{told}] ELSE {_NO_FAILURES} END"
+        too_long = f"CASE WHEN {is_long} THEN [{told}] ELSE {NO_FAILURES} END"
     # The rows of an exploded table are made of records that are good so far.
-    found = f"coalesce(found, {_NO_FAILURES}) || {too_long}"
+    found = f"coalesce(found, {NO_FAILURES}) || {too_long}"
     if spec.explode is not None:
-        found = f"CASE WHEN failures IS NULL THEN {found} ELSE {_NO_FAILURES} END"
+        found = f"CASE WHEN failures IS NULL THEN {found} ELSE {NO_FAILURES} END"
     return f"""WITH failing AS (
     {failing}
 ),
@@ -192,7 +189,7 @@ joined AS (
         LEFT JOIN left_over USING (source_file, source_row)
 ),
 listed AS (
-    SELECT * REPLACE (coalesce(failures, {_NO_FAILURES}) || {found} AS failures, {rescued} AS rescued) FROM joined
+    SELECT * REPLACE (coalesce(failures, {NO_FAILURES}) || {found} AS failures, {rescued} AS rescued) FROM joined
 )
 SELECT * REPLACE (CASE WHEN len(failures) > 0 THEN failures END AS failures) FROM listed"""
 
@@ -273,17 +270,5 @@ def child_keys(
 
 
 def _quarantine(table: str) -> str:
-    # concat_ws leaves out the value where there is none.
-    sentence = """concat_ws(' ', coalesce(failure."column", 'record'),
-                               chr(39) || failure."value" || chr(39), failure.reason)"""
-    values = [
-        f"array_to_string(list_transform(failures, lambda failure: {sentence}), '; ')",
-        f"nullif(array_to_string(list_transform(failures, lambda failure: {_GENERIC}), ', '), '')",
-        "raw",
-        "source_file",
-        "source_row",
-    ]
-    columns = ",\n    ".join(
-        f"{value} AS {names.quoted(column.name)}" for value, column in zip(values, QUARANTINE_COLUMNS, strict=True)
-    )
+    columns = ",\n    ".join(quarantine_columns("source_file"))
     return f"SELECT {columns}\nFROM {table}\nWHERE failures IS NOT NULL\nORDER BY source_file, source_row"

@@ -11,7 +11,7 @@ from datalake_assets.column_types import TargetType
 from datalake_assets.mapping.columns import NUMBERS
 from datalake_assets.mapping.spark.formats import compile_format
 from datalake_assets.mapping.spark.text import literal, part, spaced, with_parts
-from datalake_assets.mapping.sql_values import FALSE_TEXTS, TRUE_TEXTS, Reading
+from datalake_assets.mapping.sql_values import TRUTHS, Reading
 
 _DATE = spaced("([0-9]{4}-[0-9]{2}-[0-9]{2})")
 # Day, hour and minute, seconds with what follows them, Z or an offset, its sign and digits.
@@ -29,12 +29,7 @@ def cast(reading: Reading, text: str) -> str:
     if kind in NUMBERS:
         return _number(reading, text)
     if kind == "boolean":
-        words = " ".join(
-            f"WHEN {literal(word)} THEN {truth}"
-            for truth, texts in (("true", TRUE_TEXTS), ("false", FALSE_TEXTS))
-            for word in texts
-        )
-        return f"CASE lower(trim({text})) {words} END"
+        return f"CASE lower(trim({text})) {TRUTHS} END"
     if kind == "varchar":
         return f"CASE WHEN octet_length({text}) <= {reading.type.max_bytes} THEN {text} END"
     ways = [_by_format(reading, each, text) for each in reading.formats or ("iso",)]
