@@ -10,8 +10,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from datalake_assets.errors import ConfigurationError
+from datalake_assets.project import REGISTRY
 
-REGISTRY_PATH = Path(__file__).with_name("registry.yaml")
+REGISTRY_PATH = REGISTRY
 
 AccountId = Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
 Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
