@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 DAYS ?= 7
+# Processes of `make test`, each with a sandbox of its own.
+JOBS ?= 2
 BIN := .venv/bin
 READY := .venv/.ready
 # A uv on the path is used; otherwise pip puts one into .venv.
@@ -19,9 +21,9 @@ demo: $(READY)  ## from S3 files to dbt models, by itself, with a summary (DAYS=
 dev: $(READY)  ## the platform with the Dagster UI, until Ctrl-C
 	@$(BIN)/datalake dev
 
-test: $(READY)  ## all tests but the slow ones below
+test: $(READY)  ## all tests but the slow ones below (JOBS=2 at once)
 	@$(BIN)/datalake dbt-manifest
-	@$(BIN)/pytest -q -m "not slow"
+	@$(BIN)/pytest -q -m "not slow" -n $(JOBS) --dist loadgroup
 
 slow: $(READY)  ## properties with many examples, whole trips of many shapes of files
 	@$(BIN)/datalake dbt-manifest

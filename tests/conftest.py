@@ -47,6 +47,13 @@ def _replace_environment(variables: Mapping[str, str]) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a folder in one process: they share a sandbox, and its servers remember what they were told."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Before any fixture: the environment of the session fixture that the test uses, or a clean one."""
     used = [name for name in getattr(item, "fixturenames", ()) if name in _environments]
