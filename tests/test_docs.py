@@ -71,6 +71,7 @@ def test_every_promise_names_a_test_that_is_there() -> None:
         "demo",
         "dev",
         "land",
+        "lineage",
         "load",
         "preview",
         "quarantine",
@@ -80,9 +81,11 @@ def test_every_promise_names_a_test_that_is_there() -> None:
         "script",
         "status",
         "sweep",
+        "tables",
         "vacuum",
         "validate",
         "versions",
+        "why",
     ],
 )
 def test_each_command_explains_itself(command: str) -> None:

@@ -18,7 +18,7 @@ DATALAKE = str(Path(sys.executable).parent / "datalake")
 COMMANDS = [
     ["arrivals"],
     ["sweep"],
-    ["status"],
+    ["tables"],
     ["load", "flights/flights"],
     ["versions", "flights/flights", "2013-01-01"],
     ["rollback", "flights/flights", "2013-01-01", "--reason", "r", "--yes"],
@@ -97,7 +97,7 @@ def test_help_is_there_without_any_environment_and_imports_no_library(tmp_path: 
         [sys.executable, "-c", heavy + check], env={"HOME": str(tmp_path)}, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
-    for command in ("arrivals", "status", "load", "versions", "rollback", "vacuum"):
+    for command in ("arrivals", "status", "tables", "load", "versions", "rollback", "vacuum"):
         assert command in done.stdout
 
 

@@ -158,9 +158,9 @@ def test_a_rollback_without_its_warehouse_says_so_and_a_load_makes_up_for_it(
     assert "datalake load" in error
     assert platform.numbers(day) == ([1, 2, 3], [1, 2, 3, 4, 5])
 
-    status = datalake("status", "flights/flights", "--behind", "--partitions")
-    assert status.exit_code == 1
-    assert f"flights/flights {day}" in status.output
+    behind = datalake("tables", "flights/flights", "--behind", "--partitions")
+    assert behind.exit_code == 1
+    assert f"flights/flights {day}" in behind.output
     loaded = datalake("load", "flights/flights", day)
     assert loaded.exit_code == 0, loaded.output
     assert f"flights/flights {day}: 3 rows" in loaded.output
@@ -195,18 +195,18 @@ def test_a_rollback_killed_before_the_warehouse_is_finished_by_its_repetition(
 def test_lake_and_warehouse_are_side_by_side(platform: Platform, datalake: Datalake) -> None:
     day = platform.day()
     publish(platform, day, 3, 5)
-    (summary,) = json.loads(datalake("status", "flights/flights", "--partitions", "--json").output)
+    (summary,) = json.loads(datalake("tables", "flights/flights", "--partitions", "--json").output)
     assert summary["pipeline"] == "flights/flights"
     (mine,) = [each for each in summary["versions"] if each["partition"] == day]
     assert (mine["rows_lake"], mine["rows_warehouse"]) == (5, 5)
     assert mine["lake_version"] == mine["warehouse_version"] == versions(datalake, day)[0]["version_id"]
     (line,) = [
         line
-        for line in datalake("status", "flights/flights", "--partitions").output.splitlines()
+        for line in datalake("tables", "flights/flights", "--partitions").output.splitlines()
         if line.startswith(f"flights/flights {day}")
     ]
     assert line.endswith("the same")
-    shown = datalake("status").output.splitlines()
+    shown = datalake("tables").output.splitlines()
     assert [line.split()[0] for line in shown[1:]] == sorted(line.split()[0] for line in shown[1:])
 
 
@@ -219,7 +219,7 @@ def test_lake_and_warehouse_are_side_by_side(platform: Platform, datalake: Datal
         (["rollback", "flights/flights", "2013-01-09", "--reason", "r"], "nothing of flights/flights 2013-01-09 is"),
         (["rollback", "flights/flights", "2013-12-31", "--reason", " "], "the reason is empty"),
         (["load", "flights/weather", "yesterday"], "'yesterday' is not a date"),
-        (["status", "wether"], "there is no pipeline 'wether'. Did you mean flights/weather?"),
+        (["tables", "wether"], "there is no pipeline 'wether'. Did you mean flights/weather?"),
         (["vacuum", "xyzzy"], "there is no pipeline 'xyzzy'; expected one of content/movie_posts"),
     ],
 )

@@ -1,4 +1,4 @@
-"""`datalake status`: what the lake shows and what the warehouse holds, side by side."""
+"""`datalake tables`: what the lake shows and what the warehouse holds, side by side."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ SAME = "the same"
 @click.option("--behind", "only_behind", is_flag=True, help="Only what the warehouse lacks; exit status 1 if it does.")
 @click.option("--partitions", "each_partition", is_flag=True, help="One line for each partition.")
 @json_option
-def status(pipelines: tuple[str, ...], only_behind: bool, each_partition: bool, as_json: bool) -> None:
+def tables(pipelines: tuple[str, ...], only_behind: bool, each_partition: bool, as_json: bool) -> None:
     """Show the partitions, rows and versions of every PIPELINE (or of some) in the lake and in the warehouse.
 
     Child tables have a line each behind their pipeline's, if neither --partitions nor --behind is given; the warehouse
