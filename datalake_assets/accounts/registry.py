@@ -20,6 +20,9 @@ Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
 BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")]
 RoleArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+$")]
 LocationName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+TableName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
+# What sts:ExternalId takes.
+ExternalId = Annotated[str, StringConstraints(pattern=r"^[\w+=,.@:/-]{2,1224}$")]
 
 
 class _Entry(BaseModel):
@@ -38,7 +41,10 @@ class Account(_Entry):
     arrivals_queue: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,80}$")]
     glue_database: Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
     warehouse_secret: Annotated[str, StringConstraints(min_length=1)]
-    external_id: str | None = None
+    external_id: ExternalId | None = None
+    """What the platform says when it assumes the role, if the account's trust policy asks for it."""
+    grants: dict[TableName, tuple[LocationName, ...]] = {}
+    """Lake tables of this account that other accounts may read: table to the locations that may."""
 
     @property
     def region(self) -> str:
@@ -82,6 +88,18 @@ class _File(_Entry):
                 if value in seen:
                     raise ValueError(f"{field} {value!r} belongs to both {seen[value]!r} and {name!r}")
                 seen[value] = name
+        return self
+
+    @model_validator(mode="after")
+    def _grants_name_other_accounts(self) -> "_File":
+        for name, account in self.accounts.items():
+            for table, readers in account.grants.items():
+                for reader in readers:
+                    if reader == name:
+                        raise ValueError(f"{name}.grants.{table} names {name!r} itself, which reads its own tables")
+                    if reader not in self.accounts:
+                        known = ", ".join(sorted(self.accounts))
+                        raise ValueError(f"{name}.grants.{table}: no account {reader!r}; expected one of {known}")
         return self
 
 
