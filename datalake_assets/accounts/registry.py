@@ -22,7 +22,7 @@ RoleArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:iam::\d{12}
 LocationName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 TableName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
 # What sts:ExternalId takes.
-ExternalId = Annotated[str, StringConstraints(pattern=r"^[\w+=,.@:/-]{2,1224}$")]
+ExternalId = Annotated[str, StringConstraints(min_length=2, max_length=1224, pattern=r"^[A-Za-z0-9_+=,.@:/-]+$")]
 
 
 class _Entry(BaseModel):
