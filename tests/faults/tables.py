@@ -13,7 +13,7 @@ from datalake_assets.components.lake_pipeline import (
 )
 from datalake_assets.components.pipeline_spec import PipelineSpec
 from datalake_assets.ingest.pipeline import Pipeline
-from tests.faults.compare import Table
+from tests.faults.expected import Table
 
 LOCATION = "flights"
 COLUMNS = [

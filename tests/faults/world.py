@@ -16,7 +16,8 @@ from typing import Any
 from datalake_assets.failpoints import FAILPOINTS
 from datalake_assets.sandbox.sandbox import Sandbox
 from tests.faults import tasks
-from tests.faults.compare import Content, Outsider, Table, differences, parse, together
+from tests.faults.compare import Outsider, differences
+from tests.faults.expected import Content, Table, parse, together
 from tests.faults.killing import Attempt, Work, forkserver, wait_for
 from tests.faults.tables import table
 

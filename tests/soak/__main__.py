@@ -22,7 +22,8 @@ from datalake_assets.components.sweeping import sweep_location
 from datalake_assets.project import LOCATIONS_FOLDER
 from datalake_assets.sandbox.state import StateFolder
 from tests.conftest import forget_accounts
-from tests.faults.compare import Outsider, Table, differences
+from tests.faults.compare import Outsider, differences
+from tests.faults.expected import Table
 from tests.soak.bucket import Bucket
 from tests.soak.courier import Courier
 from tests.soak.readers import Reader

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from tests.faults.compare import Content, Outsider, Rows, Table, parse, together
+from tests.faults.compare import Outsider
+from tests.faults.expected import Content, Rows, Table, parse, together
 from tests.soak.tally import Tally
 
 MAX_FILES = 5
