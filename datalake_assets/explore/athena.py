@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any, cast
 
 import pyarrow as pa
@@ -189,7 +190,7 @@ class _Execution:
                 false_values=["false"],
             ),
         )
-        with aws_errors(uri):
+        with aws_errors(uri), closing(body):
             yield from reader
 
 

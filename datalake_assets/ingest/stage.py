@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ def _download(s3: "S3Client", raw: RawObject, folder: Path, number: int) -> Stag
             raise ConcurrentChange(
                 "the object changed since it was listed", where=uri, todo="A retry lists again"
             ) from error
-        with path.open("wb") as file:
-            shutil.copyfileobj(answer["Body"], file, COPY_BYTES)
+        # Closed also when the disk is full: its connection would stay open until somebody collects it.
+        with closing(answer["Body"]) as body, path.open("wb") as file:
+            shutil.copyfileobj(body, file, COPY_BYTES)
     return StagedFile(path=path, uri=uri)

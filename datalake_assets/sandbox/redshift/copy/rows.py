@@ -3,6 +3,7 @@
 import io
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
@@ -49,9 +50,9 @@ def _opened(s3: "S3Client", item: CopyObject) -> IO[bytes]:
 
     file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - the caller closes it
     try:
-        body = s3.get_object(Bucket=item.bucket, Key=item.key)["Body"]
-        for chunk in body.iter_chunks(_DOWNLOAD_CHUNK_BYTES):
-            file.write(chunk)
+        with closing(s3.get_object(Bucket=item.bucket, Key=item.key)["Body"]) as body:
+            for chunk in body.iter_chunks(_DOWNLOAD_CHUNK_BYTES):
+                file.write(chunk)
     except (BotoCoreError, ClientError, HTTPClientError, OSError) as error:
         file.close()
         raise s3_failure(error, f"Problem reading {item.url}") from error
