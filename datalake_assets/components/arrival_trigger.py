@@ -1,68 +1,22 @@
 """The words of `trigger.arrivals`: when a partition runs after its files have arrived, and how often."""
 
-import datetime as dt
-import difflib
-import re
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from datalake_assets.arrivals.conditions import (
     DEFAULT_MAX_CONCURRENT_RUNS,
     DEFAULT_MAX_RUNS_PER_HOUR,
-    DailyTime,
     RunConditions,
 )
 from datalake_assets.arrivals.partitions import PartitionKind, Unpartitioned
 from datalake_assets.arrivals.pattern import KeyPattern, is_ignored
 from datalake_assets.components.durations import Seconds
 from datalake_assets.components.mistakes import Located, refuse
+from datalake_assets.components.time_words import Time
 from datalake_assets.errors import ConfigurationError
 
-_TIME = re.compile(r"(\d{1,2}):(\d{2})")
 _FILES = 'a number from 1, or a list of name patterns such as ["a.csv", "b-*.csv"]'
-
-
-class TimeOfDay(BaseModel):
-    """A time on the clocks of a time zone."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    time: str = Field(description='"06:00", on a clock of 24 hours.')
-    timezone: str = Field(default="UTC", description="A name of the IANA list, for example Europe/Berlin.")
-
-    @field_validator("time", mode="before")
-    @classmethod
-    def _is_a_time(cls, value: Any) -> Any:
-        if isinstance(value, int) and not isinstance(value, bool):
-            # YAML 1.1 takes an unquoted 16:30 for a number of base 60.
-            meant = f"{value // 60:02}:{value % 60:02}" if 0 <= value < 1440 else "06:00"
-            raise ValueError(f'a time stands in quotes, for example "{meant}"')
-        found = _TIME.fullmatch(value) if isinstance(value, str) else None
-        if found is None or int(found[1]) > 23 or int(found[2]) > 59:
-            raise ValueError('not a time of day; expected "00:00" to "23:59"')
-        return value
-
-    @field_validator("timezone")
-    @classmethod
-    def _is_a_time_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            near = difflib.get_close_matches(value, available_timezones(), n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"not a time zone; expected a name such as Europe/Berlin or UTC{hint}") from None
-        return value
-
-    def daily_time(self) -> DailyTime:
-        """The same as a value of arrivals."""
-        hour, minute = self.time.split(":")
-        return DailyTime(dt.time(int(hour), int(minute)), self.timezone)
-
-
-def _as_time(value: Any) -> Any:
-    return value if isinstance(value, dict | TimeOfDay) else {"time": value}
 
 
 def _as_files(value: Any) -> Any:
@@ -96,7 +50,7 @@ class ArrivalTrigger(BaseModel):
     files: Annotated[int | tuple[str, ...], BeforeValidator(_as_files)] | None = Field(
         default=None, description="How many objects a partition has, or a name pattern for each."
     )
-    at: Annotated[TimeOfDay, BeforeValidator(_as_time, json_schema_input_type=str | TimeOfDay)] | None = Field(
+    at: Time | None = Field(
         default=None, description="Not before this time of the day after the partition's, and then with what is there."
     )
     late_after: Seconds | None = Field(

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from datalake_assets.components.owners import Owner
-from datalake_assets.components.pipeline_spec import Identifier
+from datalake_assets.components.words import Identifier
 
 MAX_SAMPLE_BYTES = 1024 * 1024 * 1024
 _PASSWORD = re.compile(r"[a-z0-9+]+://[^/@]*:[^/@]+@", re.IGNORECASE)

@@ -4,27 +4,55 @@ Dagster's own check stops at the last instance of each component type and at the
 column in ten pipelines wants ten lines.
 """
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from datalake_assets.components.crawl_spec import CrawlSpec
 from datalake_assets.components.pipeline_spec import PipelineSpec
+from datalake_assets.components.run_words import RunWords
 from datalake_assets.components.yaml_file import Mistake, YamlFile
 from datalake_assets.errors import ConfigurationError
 
 FILE_NAMES = ("defs.yaml", "defs.yml")
 LAKE_PIPELINE = "datalake_assets.components.LakePipeline"
 CRAWL_ASSET = "datalake_assets.components.CrawlAsset"
-_TYPES: dict[str, type[PipelineSpec] | type[CrawlSpec]] = {LAKE_PIPELINE: PipelineSpec, CRAWL_ASSET: CrawlSpec}
+SQL_PIPELINE = "datalake_assets.components.SqlPipeline"
+STEPS_PIPELINE = "datalake_assets.components.StepsPipeline"
+# Type → where its words are; a module is imported when a file is of its type.
+_TYPES = {
+    LAKE_PIPELINE: ("datalake_assets.components.pipeline_spec", "PipelineSpec"),
+    SQL_PIPELINE: ("datalake_assets.components.sql_spec", "SqlSpec"),
+    STEPS_PIPELINE: ("datalake_assets.components.steps_spec", "StepsSpec"),
+    CRAWL_ASSET: ("datalake_assets.components.crawl_spec", "CrawlSpec"),
+}
 _ENVELOPE = ("type", "attributes", "requirements", "template_vars_module", "post_processing")
 
 
 @dataclass(frozen=True)
-class Declaration:
-    """One declared pipeline and the file it stands in."""
+class AnyDeclaration:
+    """One declared pipeline of any type and the file it stands in."""
 
     path: Path
+    spec: RunWords
+
+    @property
+    def location(self) -> str:
+        """The code location whose folder it is in."""
+        return self.path.absolute().parent.parent.name
+
+    @property
+    def name(self) -> str:
+        """`location/pipeline`."""
+        return f"{self.location}/{self.spec.name}"
+
+
+@dataclass(frozen=True)
+class Declaration(AnyDeclaration):
+    """One declared LakePipeline and the file it stands in."""
+
     spec: PipelineSpec
 
 
@@ -36,24 +64,29 @@ class CrawlDeclaration:
     spec: CrawlSpec
 
 
-def read_declarations(folder: Path) -> list[Declaration]:
-    """Read all pipelines below a folder (or of one file), in the order of their paths.
+def read_all(folder: Path) -> list[AnyDeclaration]:
+    """Read the pipelines of all types below a folder (or of one file), in the order of their paths; crawls are none.
 
     Raises:
         ConfigurationError: one line `file:line:column: path: what is wrong` for every mistake of every file, those of
             crawls too.
     """
+    return [each for each in _read_all(folder) if isinstance(each, AnyDeclaration)]
+
+
+def read_declarations(folder: Path) -> list[Declaration]:
+    """Read all LakePipelines below a folder (or of one file); raises as `read_all`."""
     return [each for each in _read_all(folder) if isinstance(each, Declaration)]
 
 
 def read_crawls(folder: Path) -> list[CrawlDeclaration]:
-    """Read all crawls below a folder (or of one file); raises as `read_declarations`."""
+    """Read all crawls below a folder (or of one file); raises as `read_all`."""
     return [each for each in _read_all(folder) if isinstance(each, CrawlDeclaration)]
 
 
-def _read_all(folder: Path) -> list[Declaration | CrawlDeclaration]:
+def _read_all(folder: Path) -> list[AnyDeclaration | CrawlDeclaration]:
     paths = [folder] if folder.is_file() else sorted(p for name in FILE_NAMES for p in folder.rglob(name))
-    found: list[Declaration | CrawlDeclaration] = []
+    found: list[AnyDeclaration | CrawlDeclaration] = []
     mistakes: list[Mistake] = []
     for path in paths:
         result = _read(path)
@@ -61,9 +94,16 @@ def _read_all(folder: Path) -> list[Declaration | CrawlDeclaration]:
             mistakes += result
         else:
             found.append(result)
-    pipelines = [each for each in found if isinstance(each, Declaration)]
+    pipelines = [each for each in found if isinstance(each, AnyDeclaration)]
     _refuse(mistakes + _repeated_names(pipelines))
     return found
+
+
+@cache
+def _model(kind: str) -> type[RunWords] | type[CrawlSpec]:
+    module, name = _TYPES[kind]
+    model: type[RunWords] | type[CrawlSpec] = getattr(importlib.import_module(module), name)
+    return model
 
 
 def bind_expressions(declarations: Sequence[Declaration]) -> None:
@@ -96,7 +136,7 @@ def _refuse(mistakes: Sequence[Mistake]) -> None:
         raise ConfigurationError(f"{len(mistakes)} {noun} in the declared pipelines:\n{listed}")
 
 
-def _read(path: Path) -> "Declaration | CrawlDeclaration | list[Mistake]":
+def _read(path: Path) -> "AnyDeclaration | CrawlDeclaration | list[Mistake]":
     parsed = YamlFile.parse(path, shown_as=_shown(path))
     if isinstance(parsed, Mistake):
         return [parsed]
@@ -112,7 +152,7 @@ def _read(path: Path) -> "Declaration | CrawlDeclaration | list[Mistake]":
         return [*mistakes, parsed.mistake(("type",), f"found {kind!r}; allowed: {', '.join(_TYPES)}")]
     if not isinstance(parsed.data.get("attributes"), dict):
         return [*mistakes, parsed.mistake(("attributes",), "this key is required and holds the attributes")]
-    spec: PipelineSpec | CrawlSpec | list[Mistake] = parsed.validate(_TYPES[kind], ("attributes",))
+    spec: RunWords | CrawlSpec | list[Mistake] = parsed.validate(_model(kind), ("attributes",))
     if isinstance(spec, list):
         return mistakes + spec
     if spec.name != path.parent.name:
@@ -124,24 +164,25 @@ def _read(path: Path) -> "Declaration | CrawlDeclaration | list[Mistake]":
         )
     if isinstance(spec, PipelineSpec):
         return mistakes or Declaration(path, spec)
+    if isinstance(spec, RunWords):
+        return mistakes or AnyDeclaration(path, spec)
     if spec.classifiers and not (path.parent / spec.classifiers).is_file():
         text = f"there is no file {spec.classifiers!r} beside the defs.yaml"
         mistakes.append(parsed.mistake(("attributes", "classifiers"), text))
     return mistakes or CrawlDeclaration(path, spec)
 
 
-def _repeated_names(found: Sequence[Declaration]) -> list[Mistake]:
+def _repeated_names(found: Sequence[AnyDeclaration]) -> list[Mistake]:
     """Two pipelines of one location must not write the same lake or warehouse table."""
     mistakes, lake, warehouse = [], dict[tuple[Path, str], Path](), dict[str, Path]()
     for declaration in found:
-        location = declaration.path.parent.parent
-        if (first := lake.setdefault((location, declaration.spec.name), declaration.path)) != declaration.path:
-            mistakes.append(_clash(declaration.path, "attributes.name", declaration.spec.name, first))
-        for level in declaration.spec.levels:
-            table = level.child.table
+        location, name = declaration.path.parent.parent, declaration.spec.name
+        tables = [table for _, layer, table in declaration.spec.assets(declaration.location) if layer == "lake"]
+        for table in dict.fromkeys([name, *tables]):
             if (first := lake.setdefault((location, table), declaration.path)) != declaration.path:
-                mistakes.append(_clash(declaration.path, "attributes.children", table, first))
-        target = declaration.spec.warehouse
+                place = "attributes.name" if table == name else "attributes.children"
+                mistakes.append(_clash(declaration.path, place, table, first))
+        target = getattr(declaration.spec, "warehouse", None)
         if target and (first := warehouse.setdefault(target.table, declaration.path)) != declaration.path:
             mistakes.append(_clash(declaration.path, "attributes.warehouse.table", target.table, first))
     return mistakes

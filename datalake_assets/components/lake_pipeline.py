@@ -70,7 +70,11 @@ def build_partitions(spec: PipelineSpec) -> dg.PartitionsDefinition[str] | None:
     if spec.partitions is None:
         return None
     end = spec.partitions.end
-    return dg.DailyPartitionsDefinition(spec.partitions.daily.isoformat(), end_date=end.isoformat() if end else None)
+    return dg.DailyPartitionsDefinition(
+        spec.partitions.daily.isoformat(),
+        end_date=end.isoformat() if end else None,
+        timezone=spec.partitions.time_zone,
+    )
 
 
 def build_arrival_source(location: str, spec: PipelineSpec) -> "ArrivalSource":
@@ -122,7 +126,7 @@ def build_pipeline_definitions(location: str, spec: PipelineSpec) -> dg.Definiti
         job_name(spec),
         selection=dg.AssetSelection.assets(*[each.key for each in produced]),
         description=spec.description,
-        tags={"datalake/pipeline": f"{location}/{spec.name}", "datalake/owner": spec.owner},
+        tags=spec.run_tags(location),
     )
     return dg.Definitions(assets=[raw, ingest], jobs=[job])
 

@@ -4,46 +4,24 @@ Only the words are here; `lake_pipeline` turns them into assets. Unknown keys ar
 the platform does it, not before.
 """
 
-import re
 from collections.abc import Iterator
-from datetime import date
-from typing import Annotated, Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from datalake_assets.arrivals.partitions import Daily, PartitionKind, Unpartitioned
 from datalake_assets.arrivals.pattern import KeyPattern
-from datalake_assets.components.arrival_trigger import ArrivalTrigger
 from datalake_assets.components.mistakes import Located, refuse
-from datalake_assets.components.owners import Owner
+from datalake_assets.components.partition_words import DailyPartitions
 from datalake_assets.components.publish_words import Checks, Publish, require_good_checks
+from datalake_assets.components.run_words import RunWords
 from datalake_assets.components.source_words import KeyPatterns, parse_patterns
+from datalake_assets.components.trigger_words import LakeTrigger
+from datalake_assets.components.words import Identifier, Words
 from datalake_assets.errors import PlatformError
 from datalake_assets.formats.source_format import SourceFormat
 from datalake_assets.mapping.spec import DroppedColumn, MappingSpec, MappingWords
-from datalake_assets.names import PARTITION_COLUMN, identifier, qualified, quarantine_table
-
-
-def _identifier(text: str) -> str:
-    try:
-        return identifier(text)
-    except PlatformError as error:
-        raise ValueError(str(error)) from error
-
-
-Identifier = Annotated[str, AfterValidator(_identifier)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+from datalake_assets.names import PARTITION_COLUMN, asset_key, qualified, quarantine_table
 
 
 class S3Source(SourceFormat):
@@ -55,33 +33,7 @@ class S3Source(SourceFormat):
     )
 
 
-class DailyPartitions(_Part):
-    """One partition a day."""
-
-    daily: date = Field(description="The first day.")
-    end: date | None = Field(default=None, description="The day after the last one; without it, days go on.")
-
-    @field_validator("daily", "end", mode="before")
-    @classmethod
-    def _is_a_day(cls, value: Any) -> Any:
-        if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
-            raise ValueError('not a day; expected "YYYY-MM-DD"')
-        return value
-
-    @model_validator(mode="after")
-    def _ends_after_it_starts(self) -> Self:
-        if self.end and self.end <= self.daily:
-            raise ValueError(f"end {self.end} is not after the first day {self.daily}")
-        return self
-
-
-class Trigger(_Part):
-    """What starts a run."""
-
-    arrivals: ArrivalTrigger = ArrivalTrigger()
-
-
-class WarehouseTarget(_Part):
+class WarehouseTarget(Words):
     """The Redshift table that published partitions are loaded into."""
 
     table: str = Field(description="schema.table")
@@ -102,22 +54,19 @@ class WarehouseTarget(_Part):
         return value
 
 
-class PipelineSpec(MappingWords):
+class PipelineSpec(RunWords, MappingWords):
     """The attributes of a LakePipeline: raw objects become a lake table and, if asked for, a warehouse table."""
 
-    name: Identifier
-    description: str | None = None
-    owner: Owner = Field(description="`team:NAME` or an e-mail address: whom alerts name and the UI shows.")
     source: S3Source
     partitions: DailyPartitions | None = None
-    trigger: Trigger = Trigger()
+    trigger: LakeTrigger = LakeTrigger()
     checks: Checks = ()
     publish: Publish = Publish()
     warehouse: WarehouseTarget | None = None
 
     @field_validator("trigger")
     @classmethod
-    def _fits_the_partitions(cls, trigger: Trigger, info: ValidationInfo) -> Trigger:
+    def _fits_the_partitions(cls, trigger: LakeTrigger, info: ValidationInfo) -> LakeTrigger:
         if "partitions" in info.data:
             trigger.arrivals.require_partitions(_partition_kind(info.data["partitions"]))
         return trigger
@@ -188,6 +137,14 @@ class PipelineSpec(MappingWords):
                         f"{name!r} is no column of the table; expected one of {', '.join(sorted(known))}",
                     )
 
+    def assets(self, location: str) -> tuple[tuple[str, ...], ...]:
+        """Paths of all assets that a run builds; the last one makes the partition be there for other pipelines."""
+        tables = [self.name, *(level.child.table for level in self.levels)]
+        lake = [tuple(asset_key(location, "lake", table)) for table in tables]
+        if self.warehouse:
+            return (*lake, tuple(asset_key(location, "warehouse", self.name)))
+        return (*lake[1:], lake[0])
+
     def partition_kind(self) -> PartitionKind:
         """Which texts are partition keys of the pipeline."""
         return _partition_kind(self.partitions)
@@ -208,4 +165,8 @@ class PipelineSpec(MappingWords):
 
 
 def _partition_kind(partitions: DailyPartitions | None) -> PartitionKind:
-    return Daily(start=partitions.daily, end=partitions.end) if partitions else Unpartitioned()
+    return (
+        Daily(start=partitions.daily, end=partitions.end, timezone=partitions.time_zone)
+        if partitions
+        else Unpartitioned()
+    )
