@@ -18,6 +18,7 @@ A permanent failure comes back with the same input: a person mends the cause. A 
     │   ├── ManifestMismatch          an object of a version is missing or has another checksum
     │   ├── RowCountMismatch          the warehouse counted other rows than the lake published
     │   ├── StatementFailed           the warehouse refused a statement for what it says; the message has its SQLSTATE
+    │   ├── StepFailed                a program of a pipeline's step ended otherwise than well; only the step knows why
     │   ├── InvalidQuery              SQL over the lake that is wrong, names what is missing, or would change something
     │   ├── AccessDenied              a credential, role or grant is missing or wrong
     │   ├── OutOfSpace                memory or disk of the machine that runs is not enough
@@ -125,6 +126,13 @@ class RowCountMismatch(PermanentError):
 
 class StatementFailed(PermanentError):
     """The warehouse refused a statement for what it says; the message names the SQLSTATE."""
+
+
+class StepFailed(PermanentError):
+    """A step's program ended with another status than 0, by a signal or by its timeout; its last lines are told.
+
+    Whether another try may help, only who wrote the step knows: `retries` of the step says so.
+    """
 
 
 class InvalidQuery(PermanentError):
