@@ -94,8 +94,9 @@ class PipelineTrigger:
         parents: each pipeline that the condition names, by its name.
         not_before, at_latest: times of the day that the partition's window ends on; from `at_latest` on it runs with
             what is there.
-        reruns_on_update: whether new data of a parent, or new files, run a partition again that has succeeded. A
-            partition whose last run failed runs again in any case.
+        reruns_on_update: whether new data of a parent runs a partition again that has succeeded. A partition whose
+            last run failed runs again in any case.
+        reruns_on_files: the same for files that arrived after the run.
         raw_asset: path of the raw asset, None for a pipeline without raw files.
     """
 
@@ -105,6 +106,7 @@ class PipelineTrigger:
     not_before: TimeOfDay | None = None
     at_latest: TimeOfDay | None = None
     reruns_on_update: bool = False
+    reruns_on_files: bool = True
     raw_asset: tuple[str, ...] | None = None
     max_concurrent_runs: int | None = None
 
@@ -113,17 +115,22 @@ class PipelineTrigger:
 class ParentState:
     """What has become of one partition of a parent; ids are storage ids of events, 0 for never.
 
+    Of a parent with partitions, `names.UNPARTITIONED` stands for the whole: its newest materialization and its last run,
+    of whatever partition. Children without partitions wait for that.
+
     Args:
         data_id: of the newest materialization of `Parent.asset`.
         outcome: how the last run that touched the partition ended, None if none did.
         outcome_id: grows with each outcome; tells two failures from each other.
         started: whether any run of it has started.
+        started_id: grows with each start; only children without partitions look at it.
     """
 
     data_id: int = 0
     outcome: Literal["SUCCESS", "FAILED", "TIMED_OUT", "ABORTED"] | None = None
     outcome_id: int = 0
     started: bool = False
+    started_id: int = 0
 
 
 @dataclass(frozen=True)
@@ -135,12 +142,14 @@ class FilesState:
         is_ready: whether they can run now.
         reason: what is missing or waited for.
         until: when to look again, in seconds of the epoch.
+        published: number of the newest change that a run has published, whoever started it.
     """
 
     sequence: int = 0
     is_ready: bool = False
     reason: str = "no files have arrived"
     until: float | None = None
+    published: int = 0
 
 
 @dataclass(frozen=True)
@@ -148,9 +157,11 @@ class TriggeredRun:
     """A run of the child that its trigger has asked for, or that a person repeats.
 
     Args:
-        number: counts the trigger's requests for the partition from 1; part of the run key.
-        outcome: None while it waits or works.
-        inputs: what it was started for: name of the input (`core_data/listings@2026-11-20`, `files`) → its id then.
+        number: counts the trigger's requests for the partition from 1; part of the run key. 0 for a run by hand that
+            no trigger has asked for. A repetition of a triggered run has that run's number and inputs.
+        outcome: None while it waits or works, and when it failed but will be retried.
+        inputs: what it was started for, as `Start.inputs`: name of the input (`core_data/listings@2026-11-20`,
+            `files`) → its id then. Empty for a run by hand.
     """
 
     run_id: str
@@ -180,7 +191,13 @@ class Facts:
 
 @dataclass(frozen=True)
 class Start:
-    """Run the partition now: `run_key` is the same however often this is decided."""
+    """Run the partition now: `run_key` is the same however often this is decided.
+
+    Args:
+        number: of this request among the trigger's for the partition, from 1.
+        reason: why, in words.
+        inputs: name of each input → the id that the run starts from, to be kept with the run.
+    """
 
     run_key: str
     number: int
@@ -190,10 +207,17 @@ class Start:
 
 @dataclass(frozen=True)
 class Missing:
-    """One thing that a partition waits for, in words, and when time alone will end the wait."""
+    """One thing that a partition waits for, in words, and when time alone will end the wait.
+
+    Args:
+        what: completes the sentence "it waits for …".
+        parent, partitions: the pipeline waited for, if it is one, and those of its partitions that are missing.
+    """
 
     what: str
     until: float | None = None
+    parent: str | None = None
+    partitions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
