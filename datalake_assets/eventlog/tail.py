@@ -93,7 +93,7 @@ def read_news(
         event_types: ASSET_MATERIALIZATION and the types of runs that start, succeed, fail or are cancelled.
     """
     start = time.time() - look_back_seconds
-    place = _Place.parse(cursor) if cursor else _Place.after_id(_id_before(instance, start))
+    place = Place.parse(cursor) if cursor else Place.after_id(id_before(instance, start))
     storage = instance.event_log_storage
     fetch = limit + len(place.seen)
     found: dict[int, EventLogEntry] = {}
@@ -114,7 +114,7 @@ def read_news(
 
 
 @dataclass(frozen=True)
-class _Place:
+class Place:
     """The highest id that was read, which ids were read among the `OVERLAP_IDS` before it, and where history begins."""
 
     last_id: int
@@ -122,7 +122,7 @@ class _Place:
     history: int
 
     @classmethod
-    def after_id(cls, storage_id: int) -> "_Place":
+    def after_id(cls, storage_id: int) -> "Place":
         return cls(storage_id, frozenset(), storage_id)
 
     @property
@@ -130,10 +130,11 @@ class _Place:
         """The first id to look at again; what was history at the first reading stays history."""
         return max(self.history, self.last_id - OVERLAP_IDS) + 1
 
-    def after(self, ids: Iterable[int]) -> "_Place":
+    def after(self, ids: Iterable[int], highest: int = 0) -> "Place":
+        """The place after these ids were read; `highest`, if all up to it was looked at, also what is not read."""
         everything = self.seen.union(ids)
-        last_id = max(everything, default=self.last_id)
-        return _Place(last_id, frozenset(each for each in everything if each > last_id - OVERLAP_IDS), self.history)
+        last_id = max(highest, self.last_id, max(everything, default=0))
+        return Place(last_id, frozenset(each for each in everything if each > last_id - OVERLAP_IDS), self.history)
 
     def __str__(self) -> str:
         # Runs of numbers as [distance from the last id, how many]: a burst of events needs a few characters.
@@ -146,14 +147,14 @@ class _Place:
         return json.dumps({"last": self.last_id, "seen": runs, "history": self.history}, separators=(",", ":"))
 
     @classmethod
-    def parse(cls, text: str) -> "_Place":
+    def parse(cls, text: str) -> "Place":
         read = json.loads(text)
         last = int(read["last"])
         seen = frozenset(last - start - i for start, count in read["seen"] for i in range(count))
         return cls(last, seen, int(read["history"]))
 
 
-def _id_before(instance: dg.DagsterInstance, moment: float) -> int:
+def id_before(instance: dg.DagsterInstance, moment: float) -> int:
     """The highest storage id whose event happened before a moment, found by halving."""
     storage = instance.event_log_storage
     low, high = 0, storage.get_maximum_record_id() or 0

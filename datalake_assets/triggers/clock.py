@@ -1,7 +1,8 @@
 """The clock that triggers go by: the machine's, or one that a file tells.
 
-A test, or a rehearsal of a day, names a file in `DATALAKE_CLOCK_FILE` that holds an instant (`2026-11-21T03:00:00Z`) and
-moves it. Only triggers and what explains them ask this clock: files, runs and events keep the real time.
+A test, or the rehearsal of a day, names a file in `DATALAKE_CLOCK_FILE` that holds an instant
+(`2026-11-21T03:00:00Z`) and moves it. Only triggers and what explains them ask this clock: files, runs and events keep
+the real time.
 """
 
 import os

@@ -1,0 +1,155 @@
+"""The event log's headlines: which asset was materialized and which run started or ended, and nothing else of it.
+
+The tail of `tail` reads whole events. Here one query reads a few columns of all that may concern pipelines, so that ten
+locations can follow each other at hundreds of runs a minute; and a reading of nothing new costs one look at the highest
+storage id. The same trust in order as there: each reading looks again at the last `OVERLAP_IDS` numbers.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from dagster._core.storage.event_log import SqlEventLogStorage, SqlEventLogStorageTable
+
+from datalake_assets.errors import ConfigurationError
+from datalake_assets.eventlog.tail import LOOK_BACK_SECONDS, Place, id_before
+
+if TYPE_CHECKING:
+    from sqlalchemy import Select
+
+MATERIALIZATION = dg.DagsterEventType.ASSET_MATERIALIZATION.value
+PLANNED = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
+STARTED = dg.DagsterEventType.PIPELINE_START.value
+ENDS = tuple(
+    each.value
+    for each in (
+        dg.DagsterEventType.PIPELINE_SUCCESS,
+        dg.DagsterEventType.PIPELINE_FAILURE,
+        dg.DagsterEventType.PIPELINE_CANCELED,
+    )
+)
+_TOLD = (MATERIALIZATION, STARTED, *ENDS)
+
+# So long after the highest id appeared, an event with a lower one may still be committed and no higher one follow.
+SETTLED_SECONDS = 15.0
+IDS_PER_QUERY = 500
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One event: `asset` is the text by which Dagster's tables know an asset key, None for an event of a run."""
+
+    storage_id: int
+    event_type: str
+    run_id: str
+    asset: str | None
+    partition: str | None
+
+    @property
+    def is_materialization(self) -> bool:
+        return self.event_type == MATERIALIZATION
+
+
+@dataclass(frozen=True)
+class Headlines:
+    """Events in the order of their ids, the cursor for the next reading, and whether there is more already."""
+
+    events: Sequence[Headline]
+    cursor: str
+    has_more: bool = False
+
+
+def asset_text(path: Sequence[str]) -> str:
+    """How Dagster's tables spell an asset key."""
+    return dg.AssetKey(list(path)).to_string()
+
+
+def sql_storage(instance: dg.DagsterInstance) -> SqlEventLogStorage:
+    """The instance's event log, as one whose tables can be asked.
+
+    Raises:
+        ConfigurationError: it is of another kind, such as the default of one file for each run.
+    """
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqlEventLogStorage):
+        raise ConfigurationError(
+            f"the event log is a {type(storage).__name__}",
+            where="event_log_storage of dagster.yaml",
+            expected="storage in PostgreSQL",
+        )
+    return storage
+
+
+def read_headlines(
+    instance: dg.DagsterInstance,
+    cursor: str | None,
+    *,
+    limit: int = 5_000,
+    look_back_seconds: float = LOOK_BACK_SECONDS,
+) -> Headlines:
+    """Return the materializations, starts and ends of runs since `cursor`, at most `limit`.
+
+    Without a cursor the reading starts `look_back_seconds` ago. Callers must bear to see events again.
+    """
+    storage = sql_storage(instance)
+    if cursor:
+        read = json.loads(cursor)
+        place, top, since = Place.parse(json.dumps(read["place"])), int(read["top"]), float(read["since"])
+    else:
+        place = Place.after_id(id_before(instance, time.time() - look_back_seconds))
+        top, since = -1, 0.0
+    highest = storage.get_maximum_record_id() or 0
+    if highest == top and time.time() - since > SETTLED_SECONDS:
+        return Headlines((), cursor or "")
+    rows = _rows(storage, place.first_id - 1, limit + len(place.seen))
+    has_more = len(rows) == limit + len(place.seen)
+    new = [row for row in rows if row.storage_id not in place.seen]
+    after = place.after([row.storage_id for row in new], 0 if has_more else highest)
+    if has_more:
+        top, since = -1, 0.0
+    elif highest != top:
+        top, since = highest, time.time()
+    told = {"place": json.loads(str(after)), "top": top, "since": round(since, 1)}
+    return Headlines(new, json.dumps(told, separators=(",", ":")), has_more)
+
+
+def read_since(instance: dg.DagsterInstance, seconds: float, assets: Sequence[str], *, limit: int) -> list[Headline]:
+    """The newest materializations of these assets within the last so many seconds, each partition's last one."""
+    import sqlalchemy as sa
+
+    table = SqlEventLogStorageTable.c
+    after = id_before(instance, time.time() - seconds)
+    found: list[Headline] = []
+    for at in range(0, len(assets), IDS_PER_QUERY):
+        query = (
+            sa.select(table.asset_key, table.partition, sa.func.max(table.id))
+            .where(
+                table.asset_key.in_(assets[at : at + IDS_PER_QUERY]),
+                table.dagster_event_type == MATERIALIZATION,
+                table.id > after,
+            )
+            .group_by(table.asset_key, table.partition)
+            .order_by(sa.func.max(table.id).desc())
+            .limit(limit)
+        )
+        with sql_storage(instance).index_connection() as connection:
+            rows = connection.execute(query).all()
+        found += [Headline(int(row[2]), MATERIALIZATION, "", row[0], row[1]) for row in rows]
+    return sorted(found, key=lambda each: each.storage_id)
+
+
+def _rows(storage: SqlEventLogStorage, after: int, limit: int) -> list[Headline]:
+    import sqlalchemy as sa
+
+    table = SqlEventLogStorageTable.c
+    query: Select[tuple[int, str, str, str | None, str | None]] = (
+        sa.select(table.id, table.dagster_event_type, table.run_id, table.asset_key, table.partition)
+        .where(table.id > after, table.dagster_event_type.in_(_TOLD))
+        .order_by(table.id)
+        .limit(limit)
+    )
+    with storage.index_connection() as connection:
+        return [Headline(*row) for row in connection.execute(query).all()]
