@@ -1,0 +1,1 @@
+"""The account of how offer meets demand: metrics over the listings and searches of two other accounts."""
