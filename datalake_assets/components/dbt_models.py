@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from datalake_assets.components.dbt_manifest import read_manifest
+from datalake_assets.components.dbt_nodes import BUILT_RESOURCES, node_key, relation_name
 from datalake_assets.names import identifier
 from datalake_assets.triggers.decision import Target, Timing
 from datalake_assets.triggers.sensor import build_trigger_sensor
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from dagster_dbt.dbt_project import DbtProject
 
 MODELS_JOB = "dbt_models"
-_BUILT = ("model", "seed", "snapshot")
 
 
 class ModelTranslator(DagsterDbtTranslator):
@@ -54,10 +54,7 @@ class ModelTranslator(DagsterDbtTranslator):
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         """The key of a model, or of the warehouse asset that a source stands for."""
-        declared = _dagster_meta(dbt_resource_props).get("asset_key")
-        if declared:
-            return dg.AssetKey(declared)
-        return dg.AssetKey([self.location, dbt_resource_props["schema"], _relation_name(dbt_resource_props)])
+        return dg.AssetKey(node_key(self.location, dbt_resource_props))
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
         """One group for each schema: staging, marts."""
@@ -66,7 +63,7 @@ class ModelTranslator(DagsterDbtTranslator):
     def get_metadata(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, Any]:
         """Columns as the project describes them, and the name by which people query the table."""
         found = dict(super().get_metadata(dbt_resource_props))
-        found["dagster/table_name"] = f"{dbt_resource_props['schema']}.{_relation_name(dbt_resource_props)}"
+        found["dagster/table_name"] = f"{dbt_resource_props['schema']}.{relation_name(dbt_resource_props)}"
         return found
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: "DbtProject | None") -> dg.AssetSpec:
@@ -113,7 +110,7 @@ def model_targets(manifest: Mapping[str, Any], translator: ModelTranslator) -> l
     keys = {
         unique_id: translator.get_asset_key(node).to_user_string()
         for unique_id, node in nodes.items()
-        if node["resource_type"] in ("source", *_BUILT)
+        if node["resource_type"] in ("source", *BUILT_RESOURCES)
     }
     needs: dict[str, set[str]] = defaultdict(set)
     for node in manifest["nodes"].values():
@@ -127,15 +124,5 @@ def model_targets(manifest: Mapping[str, Any], translator: ModelTranslator) -> l
             needs=frozenset(needs[unique_id] - {keys[unique_id]}),
         )
         for unique_id, node in manifest["nodes"].items()
-        if node["resource_type"] in _BUILT
+        if node["resource_type"] in BUILT_RESOURCES
     ]
-
-
-def _dagster_meta(props: Mapping[str, Any]) -> Mapping[str, Any]:
-    meta = {**props.get("meta", {}), **props.get("config", {}).get("meta", {})}
-    found: Mapping[str, Any] = meta.get("dagster", {})
-    return found
-
-
-def _relation_name(props: Mapping[str, Any]) -> str:
-    return str(props.get("alias") or props.get("identifier") or props["name"])
