@@ -24,3 +24,48 @@ def account(name: str, id: str | None, regions: tuple[str, ...]) -> None:
         click.echo(f"The id {made.id} is {MADE_UP}.", err=True)
     click.echo("A sandbox that runs gets its buckets when it is started again, with `datalake dev` as well.", err=True)
     click.echo(f"Next: datalake new pipeline {name}/NAME", err=True)
+
+
+@new.command()
+@click.argument("name", metavar="ACCOUNT/NAME")
+@click.argument("uri", required=False)
+@click.option(
+    "--from",
+    "origin",
+    type=click.Choice(["files", "crawl", "sql", "steps"]),
+    default="files",
+    show_default=True,
+    help="What it starts as: raw files with an example, the files that a crawl of URI finds, a SELECT, or steps.",
+)
+@click.option(
+    "--reads", metavar="ACCOUNT/TABLE", multiple=True, help="A lake table that its SQL reads; may be repeated."
+)
+@click.option("--owner", metavar="OWNER", help="team:NAME or an e-mail address.")
+def pipeline(name: str, uri: str | None, origin: str, reads: tuple[str, ...], owner: str | None) -> None:
+    """Write a pipeline that runs as it is, with comments that teach and a test of its own.
+
+    With `--from crawl`, URI is what `datalake crawl` takes: a file, a folder, an s3:// object or prefix.
+    """
+    from datalake_assets.components.authoring.pipeline import make_pipeline
+    from datalake_assets.components.authoring.tree import Tree, shown
+
+    if uri is not None and origin != "crawl":
+        raise click.UsageError(f"a URI is for --from crawl; {uri!r} is one too many")
+    if origin == "crawl" and uri is None:
+        raise click.UsageError("--from crawl takes the URI of the files")
+    if reads and origin != "sql":
+        raise click.UsageError("--reads is for --from sql")
+    made = make_pipeline(
+        Tree.of_project(),
+        name,
+        origin=origin,  # type: ignore[arg-type]  # click has checked it
+        uri=uri,
+        reads=reads,
+        **({"owner": owner} if owner else {}),
+    )
+    for path in made.written:
+        click.echo(f"wrote {shown(path)}", err=True)
+    width = max(len(command) for command, _ in made.next_steps)
+    click.echo("Next:", err=True)
+    for command, purpose in made.next_steps:
+        click.echo(f"  {command.ljust(width)}  # {purpose}", err=True)

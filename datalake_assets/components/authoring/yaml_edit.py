@@ -87,10 +87,7 @@ def _require_only_added(before: str, after: str, key: str, where: str) -> None:
     """See that everything that was there reads the same as before."""
     old, new = yaml.safe_load(before), yaml.safe_load(after)
     had, has = old.pop(key), new.pop(key)
-    is_kept = old == new and len(has) == len(had or ()) + 1
-    if isinstance(has, dict):
-        is_kept = is_kept and has | (had or {}) == has
-    else:
-        is_kept = is_kept and has[:-1] == (had or [])
+    kept = {name: has.get(name) for name in had or ()} if isinstance(has, dict) else has[:-1]
+    is_kept = old == new and len(has) == len(had or ()) + 1 and kept == (had or type(has)())
     if not is_kept:
         raise ConfigurationError(f"nothing can be added to {key} without changing what is there", where=where)

@@ -1,0 +1,215 @@
+"""A new pipeline: a folder whose files validate, run as they are and have a test of their own."""
+
+import datetime as dt
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from datalake_assets import names
+from datalake_assets.accounts.registry import Account, load_registry
+from datalake_assets.components.authoring.account import require_name
+from datalake_assets.components.authoring.lake_template import lake_files
+from datalake_assets.components.authoring.tree import Tree, already_there, move_in, shown, write_files
+from datalake_assets.components.authoring.words import NewName
+from datalake_assets.components.declarations import Declaration, read_declarations
+from datalake_assets.components.scaffold import DEFAULT_OWNER
+from datalake_assets.components.scaffold_columns import LONGEST_TABLE
+from datalake_assets.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from datalake_assets.discovery.report import DiscoveredTable
+
+Origin = Literal["files", "crawl", "sql", "steps"]
+PAST_DAYS = 7
+
+
+@dataclass(frozen=True)
+class NewPipeline:
+    """What was written, and in words what a person does with it next, each a command and what it is for."""
+
+    name: str
+    written: tuple[Path, ...]
+    next_steps: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class _Made:
+    files: Mapping[str, str]
+    next_steps: tuple[tuple[str, str], ...] = ()
+
+
+def make_pipeline(
+    tree: Tree,
+    name: str,
+    *,
+    origin: Origin = "files",
+    uri: str | None = None,
+    reads: Sequence[str] = (),
+    owner: str = DEFAULT_OWNER,
+    today: dt.date | None = None,
+) -> NewPipeline:
+    """Write the folder of a new pipeline; all of it appears at once, or nothing.
+
+    Args:
+        name: `account/pipeline`.
+        origin: what it is made from: raw files in general, a crawl of raw files, SQL over lake tables, steps.
+        uri: of the files to crawl.
+        reads: `account/table` of the lake tables that its SQL reads.
+        owner: `team:NAME` or an e-mail address.
+        today: the day that it is made on; its partitions begin with the year.
+
+    Raises:
+        ConfigurationError: a name is wrong, taken or unknown, or what was asked for does not fit together.
+        AccessDenied: the folder may not be written, or an account has not granted a table.
+        Unsupported: a crawl found nothing that can be a pipeline.
+    """
+    location, pipeline = _parts(name)
+    account = _account(tree, location)
+    require_pipeline_name(pipeline)
+    target = tree.locations / location / pipeline
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise already_there(target)
+    new = NewName(location, pipeline, owner, _first_day(today or dt.date.today()))
+    makers: dict[Origin, Callable[[], _Made]] = {
+        "files": lambda: _from_files(tree, new, account),
+        "crawl": lambda: _from_crawl(tree, new, account, uri),
+    }
+    made = makers[origin]()  # a crawl takes its time: the lock is for the moves alone
+    with tree.locked(), tree.staging() as staging:
+        staged = staging / location / pipeline
+        write_files(staged, made.files)
+        _require_valid(staged)
+        _require_own_tables(tree, staged)
+        move_in(staged, target)
+    folder = shown(target)
+    first = ((f"pytest {folder}", "its own test"), (f"datalake validate {folder}", "after each change"))
+    return NewPipeline(name, tuple(target / each for each in made.files), (*first, *made.next_steps))
+
+
+def require_pipeline_name(name: str) -> None:
+    """See that a name can be that of a pipeline, its table and its job.
+
+    Raises:
+        InvalidName: it can be none; the message has a near one that can.
+        ConfigurationError: it is too long, or Dagster keeps it for itself.
+    """
+    from dagster._core.definitions.utils import DISALLOWED_NAMES
+
+    require_name(name, what="pipeline")
+    if len(name) > LONGEST_TABLE:
+        raise ConfigurationError(
+            f"the pipeline name {name!r} has {len(name)} characters",
+            expected=f"at most {LONGEST_TABLE}, because its tables are called after it",
+        )
+    if name in DISALLOWED_NAMES:
+        raise ConfigurationError(
+            f"a pipeline cannot be called {name!r}: Dagster keeps the word for itself", todo=f"For example {name}_data"
+        )
+
+
+def _parts(name: str) -> tuple[str, str]:
+    location, slash, pipeline = name.partition("/")
+    if not slash or not location or not pipeline or "/" in pipeline:
+        raise ConfigurationError(
+            f"{name!r} is no name of a pipeline", expected="ACCOUNT/NAME, such as flights/bookings"
+        )
+    return location, pipeline
+
+
+def _account(tree: Tree, location: str) -> Account:
+    known = load_registry(tree.registry)
+    if location not in known.accounts:
+        near = difflib.get_close_matches(location, list(known.accounts), n=1)
+        hint = f"Did you mean {near[0]}? " if near else ""
+        raise ConfigurationError(
+            f"there is no account {location!r}",
+            where=shown(tree.registry),
+            expected="one of " + ", ".join(sorted(known.accounts)),
+            todo=f"{hint}A new one is made by `datalake new account NAME`",
+        )
+    folder = tree.locations / location
+    if not (folder / "__init__.py").is_file():
+        raise ConfigurationError(
+            f"the account {location} has no folder with an __init__.py",
+            where=shown(folder),
+            todo=f"`datalake new account {location}` completes it",
+        )
+    return known.accounts[location]
+
+
+def _first_day(today: dt.date) -> str:
+    """The first of January, some days ago at least: its partition is over and can run."""
+    return dt.date((today - dt.timedelta(PAST_DAYS)).year, 1, 1).isoformat()
+
+
+def _from_files(tree: Tree, new: NewName, account: Account) -> _Made:
+    files = lake_files(new, raw_bucket=account.raw_bucket, warehouse=_warehouse_table(tree, new))
+    target = f"s3://{account.raw_bucket}/{new.name}/dt={new.day}/"
+    sample = shown(tree.locations / new.location / new.name / "sample.csv")
+    return _Made(files, ((f"aws s3 cp {sample} {target}", "and it runs"),))
+
+
+def _from_crawl(tree: Tree, new: NewName, account: Account, uri: str | None) -> _Made:
+    from datalake_assets.components.authoring.crawl_template import crawl_files
+    from datalake_assets.components.scaffold import upload_hint
+
+    if uri is None:
+        raise ConfigurationError(
+            "there is nothing to crawl", expected="--from crawl URI, a file, folder or s3:// prefix"
+        )
+    table = _crawled(uri, new, account)
+    hint = upload_hint(table, tree.locations / new.location / new.name, account=new.location)
+    steps = ((hint.removeprefix("Upload the files: "), "and it runs"),) if hint else ()
+    return _Made(crawl_files(new, table, account), steps)
+
+
+def _crawled(uri: str, new: NewName, account: Account) -> "DiscoveredTable":
+    from datalake_assets.discovery.crawl import CrawlOptions, crawl
+
+    report = crawl([uri], CrawlOptions(account=account.name))
+    tables = [each for each in report.tables if each.kind == "files"]
+    if not tables:
+        reason = "; ".join(f"{each.uri}: {each.reason}" for each in report.skipped[:3]) or "no files with records"
+        raise ConfigurationError(f"the crawl found nothing to make a pipeline of: {reason}", where=uri)
+    if len(tables) > 1:
+        listed = "\n".join(f"  {each.uri}" for each in tables)
+        raise ConfigurationError(
+            f"the crawl found {len(tables)} tables, and a pipeline is made of one:\n{listed}\nName the URI of one",
+            where=uri,
+        )
+    return tables[0]
+
+
+def _warehouse_table(tree: Tree, new: NewName) -> str:
+    """`lake.<name>`, or a longer name if the table of another pipeline is called so."""
+    taken = {each.spec.warehouse.table for each in _declared(tree.locations) if each.spec.warehouse}
+    wanted = f"lake.{new.name}"
+    return wanted if wanted not in taken else f"lake.{f'{new.location}_{new.name}'[: names.MAX_IDENTIFIER_CHARACTERS]}"
+
+
+def _declared(folder: Path) -> list[Declaration]:
+    """The pipelines below a folder; none if a file has mistakes, which are for `datalake validate` to tell."""
+    try:
+        return read_declarations(folder)
+    except ConfigurationError:
+        return []
+
+
+def _require_own_tables(tree: Tree, staged: Path) -> None:
+    """See that no pipeline of the account writes a table of the same name, as a child or a quarantine."""
+    mine = {staged.name, names.quarantine_table(staged.name)}
+    mine |= {level.child.table for each in _declared(staged) for level in each.spec.levels}
+    for other in _declared(tree.locations / staged.parent.name):
+        tables = {other.spec.name, names.quarantine_table(other.spec.name)}
+        tables |= {level.child.table for level in other.spec.levels}
+        if clash := sorted(mine & tables):
+            raise ConfigurationError(f"the table {clash[0]!r} belongs to {shown(other.path)} already")
+
+
+def _require_valid(staged: Path) -> None:
+    """See that what was written is what the platform takes, before anybody sees it."""
+    from datalake_assets.components.declarations import bind_expressions
+
+    bind_expressions(read_declarations(staged))
