@@ -4,7 +4,7 @@ Plain values without a clock, a database or Dagster. Pipelines are named `locati
 `names.UNPARTITIONED` is the one partition of a pipeline without.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -66,6 +66,15 @@ class AnyOf:
 Condition = Execution | Due | Arrived | AllOf | AnyOf
 
 
+def leaves(condition: Condition) -> Iterator[Execution | Due | Arrived]:
+    """What a condition is made of, in the order in which it is written."""
+    if isinstance(condition, AllOf | AnyOf):
+        for term in condition.terms:
+            yield from leaves(term)
+    else:
+        yield condition
+
+
 @dataclass(frozen=True)
 class Parent:
     """What must be known of a pipeline to wait for it.
@@ -115,8 +124,8 @@ class PipelineTrigger:
 class ParentState:
     """What has become of one partition of a parent; ids are storage ids of events, 0 for never.
 
-    Of a parent with partitions, `names.UNPARTITIONED` stands for the whole: its newest materialization and its last run,
-    of whatever partition. Children without partitions wait for that.
+    Of a parent with partitions, `names.UNPARTITIONED` stands for the whole: its newest materialization and its last
+    run, of whatever partition. Children without partitions wait for that.
 
     Args:
         data_id: of the newest materialization of `Parent.asset`.
