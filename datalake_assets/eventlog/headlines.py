@@ -35,7 +35,6 @@ _TOLD = (MATERIALIZATION, STARTED, *ENDS)
 
 # So long after the highest id appeared, an event with a lower one may still be committed and no higher one follow.
 SETTLED_SECONDS = 15.0
-IDS_PER_QUERY = 500
 
 
 @dataclass(frozen=True)
@@ -87,20 +86,23 @@ def read_headlines(
     instance: dg.DagsterInstance,
     cursor: str | None,
     *,
+    again: bool = False,
     limit: int = 5_000,
     look_back_seconds: float = LOOK_BACK_SECONDS,
 ) -> Headlines:
     """Return the materializations, starts and ends of runs since `cursor`, at most `limit`.
 
     Without a cursor the reading starts `look_back_seconds` ago. Callers must bear to see events again.
+
+    Args:
+        again: read what happened within `look_back_seconds` another time, although there is a cursor.
     """
     storage = sql_storage(instance)
-    if cursor:
-        read = json.loads(cursor)
-        place, top, since = Place.parse(json.dumps(read["place"])), int(read["top"]), float(read["since"])
-    else:
-        place = Place.after_id(id_before(instance, time.time() - look_back_seconds))
-        top, since = -1, 0.0
+    place, top, since = _parse(cursor) if cursor else (None, -1, 0.0)
+    if place is None or again:
+        earlier = id_before(instance, time.time() - look_back_seconds)
+        if place is None or earlier < place.last_id:
+            place, top = Place.after_id(earlier), -1
     highest = storage.get_maximum_record_id() or 0
     if highest == top and time.time() - since > SETTLED_SECONDS:
         return Headlines((), cursor or "")
@@ -116,29 +118,9 @@ def read_headlines(
     return Headlines(new, json.dumps(told, separators=(",", ":")), has_more)
 
 
-def read_since(instance: dg.DagsterInstance, seconds: float, assets: Sequence[str], *, limit: int) -> list[Headline]:
-    """The newest materializations of these assets within the last so many seconds, each partition's last one."""
-    import sqlalchemy as sa
-
-    table = SqlEventLogStorageTable.c
-    after = id_before(instance, time.time() - seconds)
-    found: list[Headline] = []
-    for at in range(0, len(assets), IDS_PER_QUERY):
-        query = (
-            sa.select(table.asset_key, table.partition, sa.func.max(table.id))
-            .where(
-                table.asset_key.in_(assets[at : at + IDS_PER_QUERY]),
-                table.dagster_event_type == MATERIALIZATION,
-                table.id > after,
-            )
-            .group_by(table.asset_key, table.partition)
-            .order_by(sa.func.max(table.id).desc())
-            .limit(limit)
-        )
-        with sql_storage(instance).index_connection() as connection:
-            rows = connection.execute(query).all()
-        found += [Headline(int(row[2]), MATERIALIZATION, "", row[0], row[1]) for row in rows]
-    return sorted(found, key=lambda each: each.storage_id)
+def _parse(cursor: str) -> tuple[Place, int, float]:
+    read = json.loads(cursor)
+    return Place.parse(json.dumps(read["place"])), int(read["top"]), float(read["since"])
 
 
 def _rows(storage: SqlEventLogStorage, after: int, limit: int) -> list[Headline]:
