@@ -25,7 +25,10 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class RawInput:
-    """One raw object as the run listed it at its start: `etag`, and `version_id` where the bucket keeps versions."""
+    """One raw object as the run listed it at its start: `etag`, and `version_id` where the bucket keeps versions.
+
+    Of a table that is made of others, one version that was read: `key` is the URI of its folder, `etag` its id.
+    """
 
     key: str
     etag: str

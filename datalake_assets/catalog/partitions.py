@@ -31,11 +31,14 @@ class GluePartitions:
 
     Args:
         client: makes the Glue client; asked at each call, so that nothing is made before it is needed.
+        catalog: id of the account whose catalog it is, if not the client's own.
     """
 
-    def __init__(self, client: Callable[[], Any], database: str, table: str) -> None:
+    def __init__(self, client: Callable[[], Any], database: str, table: str, *, catalog: str | None = None) -> None:
         self._client = client
         self._names: dict[str, str] = {"DatabaseName": database, "TableName": table}
+        if catalog is not None:
+            self._names["CatalogId"] = catalog
         self._where = f"{database}.{table}"
 
     def get(self, keys: Sequence[str]) -> list[Any]:

@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from datalake_assets.errors import InvalidQuery, OutOfSpace, PlatformError, Unsupported
-from datalake_assets.explore.lake import Lake, LakeTable
+from datalake_assets.explore.lake import Lake, LakeTable, Tables
 from datalake_assets.explore.parsed import Parsed, at_table, parse
 from datalake_assets.explore.pruning import partitions_that_can_match
 from datalake_assets.explore.result import Explanation, QueryResult
@@ -44,16 +44,37 @@ def run(
         Unsupported: it asks for what this engine does not read.
         Unavailable, AccessDenied: Glue or S3.
     """
-    return _Session(account, memory_limit, threads).run(sql)
+    return _Session(Lake(account), memory_limit, threads).run(sql)
+
+
+def run_over(
+    lake: Tables,
+    sql: str,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    memory_limit: str = MEMORY_LIMIT,
+    threads: int | None = None,
+) -> QueryResult:
+    """The same over tables that are looked up in `lake`.
+
+    Args:
+        parameters: values that the statement may name as `$name`.
+
+    Raises as `run`.
+    """
+    return _Session(lake, memory_limit, threads, parameters).run(sql)
 
 
 class _Session:
     """One connection for one statement."""
 
-    def __init__(self, account: str | None, memory_limit: str, threads: int | None) -> None:
+    def __init__(
+        self, lake: Tables, memory_limit: str, threads: int | None, parameters: Mapping[str, Any] | None = None
+    ) -> None:
         if not _LIMIT.fullmatch(memory_limit):
             raise InvalidQuery(f"{memory_limit!r} is not an amount of memory", expected="for example 1GB")
-        self._lake = Lake(account)
+        self._lake = lake
+        self._parameters = parameters or {}
         self._scratch = os.path.join(tempfile.gettempdir(), f"datalake-query-{os.getpid()}-{id(self):x}")
         self._connection = duckdb.connect(
             config={
@@ -93,7 +114,7 @@ class _Session:
         self._register(parsed)
         self._connection.execute("SET enable_external_access = false").fetchall()
         self._connection.execute("SET lock_configuration = true").fetchall()
-        relation = self._bound(parsed.sql)
+        relation = self._bound(parsed)
         if parsed.tree.get("type") != "SHOW_REF":
             self._plan = relation.explain().rstrip()
             if parsed.explain:
@@ -101,11 +122,13 @@ class _Session:
         reader = self._interruptible(lambda: relation.to_arrow_reader(BATCH_ROWS))
         return QueryResult(reader.schema, self._batches(reader), explain=self.explanation, close=self.close)
 
-    def _bound(self, sql: str) -> duckdb.DuckDBPyRelation:
+    def _bound(self, parsed: Parsed) -> duckdb.DuckDBPyRelation:
+        # A parameter that the statement does not name is a mistake to DuckDB, one that has no value too.
+        named = {name: self._parameters[name] for name in parsed.parameters if name in self._parameters}
         try:
-            return self._connection.sql(sql)
+            return self._connection.sql(parsed.sql, params=named or None)
         except (duckdb.BinderException, duckdb.CatalogException):
-            self._connection.execute(sql)  # fails with the same message, which has the position marked then
+            self._connection.execute(parsed.sql, named or None)  # the same message, with the position marked
             raise
 
     def _resolve(self, parsed: Parsed) -> dict[tuple[str, ...], LakeTable]:

@@ -3,11 +3,12 @@
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from datalake_assets.accounts.aws_errors import aws_errors
 from datalake_assets.accounts.registry import Account, registry
 from datalake_assets.accounts.sessions import AccountSession, session
+from datalake_assets.catalog.partitions import READ_BATCH, GluePartitions, in_batches
 from datalake_assets.catalog.published import SIZE_PARAMETER, published_in
 from datalake_assets.catalog.schema import CatalogColumn
 from datalake_assets.catalog.storage import catalog_columns
@@ -16,6 +17,7 @@ from datalake_assets.names import UNPARTITIONED
 
 LAKE = "lake"  # `flights.lake.weather`, as the asset key has it
 MAX_NEAREST = 5
+BATCH_THREADS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,10 @@ class PublishedPartition:
 
 @dataclass(frozen=True, slots=True)
 class LakeTable:
-    """One table of the catalog with all partitions that are published; the partition key is not among `columns`."""
+    """One table of the catalog with the partitions that are published; the partition key is not among `columns`.
+
+    `reader` is the location whose role reads it, the owner's own if it is empty.
+    """
 
     account: Account
     name: str
@@ -38,6 +43,12 @@ class LakeTable:
     keys: tuple[CatalogColumn, ...]
     partitions: tuple[PublishedPartition, ...]
     description: str = ""
+    reader: str = ""
+
+    @property
+    def session(self) -> AccountSession:
+        """Whose credentials read the table."""
+        return session(self.reader or self.account.name)
 
     @property
     def full_name(self) -> str:
@@ -61,15 +72,34 @@ class ListedTable:
     """Whether a pipeline publishes it; others are known to the catalog only, and this platform does not read them."""
 
 
+class Tables(Protocol):
+    """Where a statement's tables are looked up."""
+
+    @property
+    def default(self) -> Account | None:
+        """Whose database a table without one is looked up in."""
+        ...
+
+    def table(self, path: Sequence[str], /) -> LakeTable: ...
+
+    def has(self, path: Sequence[str], /) -> bool: ...
+
+    def databases(self) -> list[Account]: ...
+
+    def tables(self, database: str | None = None, /) -> list[ListedTable]: ...
+
+
 class Lake:
     """All accounts' Glue databases, read with each account's own role.
 
     Args:
         account: whose database a table without one is looked up in, by name or id.
+        reader: the location whose role reads all of them instead.
     """
 
-    def __init__(self, account: str | None = None) -> None:
+    def __init__(self, account: str | None = None, *, reader: str | None = None) -> None:
         self._accounts = list(registry())
+        self._reader = reader
         self.default = registry().account(account) if account is not None else None
 
     def table(self, path: Sequence[str]) -> LakeTable:
@@ -84,6 +114,12 @@ class Lake:
         account = self._account(names)
         return self._read(account, names[-1])
 
+    def partitions_of(self, path: Sequence[str], keys: Sequence[str]) -> LakeTable:
+        """The same table with those of these partitions that are published, and no others; raises as `table`."""
+        names = [part.lower() for part in path]
+        account = self._account(names)
+        return self._read(account, names[-1], keys)
+
     def has(self, path: Sequence[str]) -> bool:
         """Whether there is such a table."""
         names = [part.lower() for part in path]
@@ -91,7 +127,7 @@ class Lake:
             account = self._account(names)
         except InvalidQuery:
             return False
-        return self._get(session(account.name), names[-1]) is not None
+        return self._get(account, names[-1]) is not None
 
     def databases(self) -> list[Account]:
         return self._accounts
@@ -133,9 +169,8 @@ class Lake:
             expected=_nearest(first, known) or f"one of {', '.join(sorted(known))}",
         )
 
-    def _read(self, account: Account, name: str) -> LakeTable:
-        aws = session(account.name)
-        found = self._get(aws, name)
+    def _read(self, account: Account, name: str, wanted: Sequence[str] | None = None) -> LakeTable:
+        found = self._get(account, name)
         if found is None:
             where = account.glue_database
             known = [f"{each.database}.{each.name}" for each in _tables(account)]
@@ -146,7 +181,7 @@ class Lake:
                 todo="`SHOW TABLES` lists them",
             )
         keys = catalog_columns(found.get("PartitionKeys", []))
-        entries = _partitions(aws, account, name) if keys else [found]
+        entries = self._partitions(account, name, wanted) if keys else [found]
         published = [(entry, published_in(entry)) for entry in entries]
         if not _is_published(account, found):
             raise Unsupported(
@@ -177,13 +212,31 @@ class Lake:
                 )
             ),
             description=found.get("Description", ""),
+            reader=self._reader or "",
         )
 
-    def _get(self, aws: AccountSession, name: str) -> Any:
-        glue, database = aws.client("glue"), aws.account.glue_database
+    def _glue(self, account: Account) -> Any:
+        return session(self._reader or account.name).client("glue", account.region)
+
+    def _catalog(self, account: Account) -> str | None:
+        """The catalog to name, which one's own is without a name."""
+        return account.id if self._reader not in (None, account.name) else None
+
+    def _partitions(self, account: Account, name: str, wanted: Sequence[str] | None) -> Iterable[Any]:
+        partitions = GluePartitions(
+            lambda: self._glue(account), account.glue_database, name, catalog=self._catalog(account)
+        )
+        if wanted is None:
+            return partitions.all()
+        batches = in_batches(partitions.get, wanted, size=READ_BATCH, threads=BATCH_THREADS)
+        return (entry for batch in batches for entry in batch)
+
+    def _get(self, account: Account, name: str) -> Any:
+        glue, database = self._glue(account), account.glue_database
+        catalog = {"CatalogId": named} if (named := self._catalog(account)) else {}
         with aws_errors(f"{database}.{name}"):
             try:
-                return glue.get_table(DatabaseName=database, Name=name)["Table"]
+                return glue.get_table(DatabaseName=database, Name=name, **catalog)["Table"]
             except glue.exceptions.EntityNotFoundException:
                 return None
             except glue.exceptions.InvalidInputException:
@@ -214,13 +267,6 @@ def _tables(account: Account) -> list[ListedTable]:
             for page in glue.get_paginator("get_tables").paginate(DatabaseName=database)
             for table in page["TableList"]
         ]
-
-
-def _partitions(aws: AccountSession, account: Account, name: str) -> Iterable[Any]:
-    pages = aws.client("glue").get_paginator("get_partitions")
-    with aws_errors(f"{account.glue_database}.{name}"):
-        for page in pages.paginate(DatabaseName=account.glue_database, TableName=name, ExcludeColumnSchema=True):
-            yield from page["Partitions"]
 
 
 def _is_published(account: Account, table: Any) -> bool:

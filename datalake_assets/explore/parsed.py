@@ -53,6 +53,11 @@ class Parsed:
     database: str | None = None
     explain: bool = False
 
+    @property
+    def parameters(self) -> frozenset[str]:
+        """The names of values that the statement leaves open: `$partition`."""
+        return frozenset(str(node["identifier"]) for node in nodes(self.tree) if node.get("type") == "VALUE_PARAMETER")
+
 
 def parse(connection: duckdb.DuckDBPyConnection, sql: str) -> Parsed:
     """Parse one statement that reads.

@@ -14,7 +14,6 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import dataset, fs
 
-from datalake_assets.accounts.sessions import session
 from datalake_assets.catalog.manifest import Manifest, read_manifest
 from datalake_assets.errors import ConcurrentChange, ConfigurationError, ManifestMismatch
 from datalake_assets.explore.arrow_types import arrow_schema
@@ -44,7 +43,7 @@ class PublishedTable(dataset.Dataset):
         self._columns: dict[str, None] = {}
         self._partitions_read = 0
         self._schema = arrow_schema([*table.columns, *table.keys])
-        self._aws = session(table.account.name)
+        self._s3 = table.session.client("s3", table.account.region)
         self._format = dataset.ParquetFileFormat()
         self._values = self._partition_values()
         self._guarantees = {key: self._guarantee(value) for key, value in self._values.items()}
@@ -112,9 +111,7 @@ class PublishedTable(dataset.Dataset):
     def _batches(
         self, partitions: Sequence[PublishedPartition], columns: list[str], filter: Any
     ) -> Iterator[pa.RecordBatch]:
-        reader = ParquetReader(
-            self._aws.client("s3"), self.table.account.lake_bucket, self._schema, columns, filter, self._counter
-        )
+        reader = ParquetReader(self._s3, self.table.account.lake_bucket, self._schema, columns, filter, self._counter)
         return reader.batches(self._objects(partitions), self._remember)
 
     def _objects(self, partitions: Sequence[PublishedPartition]) -> Iterator[ParquetObject]:
@@ -148,7 +145,7 @@ class PublishedTable(dataset.Dataset):
     def _manifest(self, partition: PublishedPartition) -> Manifest:
         account, name = self.table.account, self.table.name
         try:
-            return read_manifest(self._aws.client("s3"), account.lake_bucket, name, partition.key, partition.version_id)
+            return read_manifest(self._s3, account.lake_bucket, name, partition.key, partition.version_id)
         except ConfigurationError as error:
             raise ConcurrentChange(
                 f"version {partition.version_id} was removed while the query ran",

@@ -6,6 +6,7 @@ from functools import cached_property
 from datalake_assets.accounts.registry import Account, registry
 from datalake_assets.arrivals.pattern import KeyPattern
 from datalake_assets.catalog.schema import CatalogColumn, TableSchema
+from datalake_assets.ingest.derivation import Derivation
 from datalake_assets.mapping.check_spec import Check
 from datalake_assets.mapping.children import Level
 from datalake_assets.mapping.spec import QUARANTINE_COLUMNS, MappingSpec, OutputColumn
@@ -30,7 +31,10 @@ class ChildTable:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """One declared pipeline: where its raw objects are, how they are mapped, where its tables are."""
+    """One declared pipeline: what its rows are made of, how they are mapped, where its tables are.
+
+    The rows come from raw objects (`patterns`), or from other tables (`derivation`).
+    """
 
     location: str
     name: str
@@ -49,10 +53,12 @@ class Pipeline:
     """How many versions of a partition vacuum keeps, the published one included."""
     marker: KeyPattern | None = None
     """Which keys say that a partition is complete: no data, also if a pattern takes them."""
+    derivation: Derivation | None = None
+    """How the rows are made of other tables, for a table without raw objects."""
 
     @property
     def is_partitioned(self) -> bool:
-        return self.patterns[0].is_partitioned
+        return self.derivation.is_partitioned if self.derivation else self.patterns[0].is_partitioned
 
     @property
     def source_id(self) -> str:

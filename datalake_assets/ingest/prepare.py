@@ -9,29 +9,40 @@ from pathlib import Path
 
 from datalake_assets.accounts.sessions import AccountSession
 from datalake_assets.accounts.settings import settings
-from datalake_assets.arrivals.listing import list_partition
 from datalake_assets.arrivals.sources import RawObject
-from datalake_assets.catalog.manifest import RowCounts
+from datalake_assets.catalog.manifest import RawInput, RowCounts
 from datalake_assets.errors import NoObjects, OutOfSpace
+from datalake_assets.ingest.listed import Listed, list_inputs
 from datalake_assets.ingest.pipeline import Pipeline
 from datalake_assets.ingest.stage import stage
 from datalake_assets.mapping.checks import CheckResult, run_checks
 from datalake_assets.mapping.duckdb_engine import map_files
 from datalake_assets.mapping.masks import salt_secrets
+from datalake_assets.mapping.raw_files import StagedFile
 from datalake_assets.mapping.result import ChildRows, MappingResult
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A partition mapped to Parquet files below `folder`, and the raw objects it was made of."""
+    """A partition mapped to Parquet files below `folder`, and what it was made of."""
 
     partition: str
-    objects: tuple[RawObject, ...]
+    listed: Listed
     result: MappingResult
     folder: Path
     seconds: float
     checks: tuple[CheckResult, ...] = ()
     """What the declared checks found on the good rows."""
+
+    @property
+    def inputs(self) -> tuple[RawInput, ...]:
+        """What the partition was made of, as its manifest tells."""
+        return self.listed.inputs
+
+    @property
+    def objects(self) -> tuple[RawObject, ...]:
+        """The raw objects among them."""
+        return self.listed.objects
 
     @property
     def counts(self) -> RowCounts:
@@ -57,14 +68,14 @@ class Prepared:
 
 
 def prepare(pipeline: Pipeline, account: AccountSession, partition: str, folder: Path, workers: int) -> Prepared:
-    """Map one partition from exactly the objects listed now, and check what came out.
+    """Map one partition from exactly the objects listed now (or the versions shown now), and check what came out.
 
     Args:
         folder: made here and left to the caller to delete.
         workers: partitions prepared at once, which share memory and cores.
 
     Raises:
-        NoObjects: there is nothing to make the partition of.
+        NoObjects: there is nothing to make the partition of, or a part of it is missing.
         BadInput: a file is empty, unreadable, or has a wrong header.
         OutOfSpace: memory or disk of this machine is not enough.
         TransientError: S3 did not answer, or a listed object changed before it was read.
@@ -77,26 +88,29 @@ def prepare(pipeline: Pipeline, account: AccountSession, partition: str, folder:
         raise OutOfSpace(
             f"the disk is full ({error})",
             where=f"{pipeline.name} {partition}".rstrip(),
-            expected=f"room for the partition's raw files, unpacked, and its Parquet files in {folder.parent.parent}",
+            expected=f"room for the inputs of the partition, unpacked, and its Parquet files in {folder.parent.parent}",
             todo="Free space there or set TMPDIR to a larger disk, then run the partition again",
         ) from error
 
 
 def _prepare(pipeline: Pipeline, account: AccountSession, partition: str, folder: Path, workers: int) -> Prepared:
     begin = time.monotonic()
-    s3, bucket = account.client("s3"), account.account.raw_bucket
-    objects = tuple(list_partition(s3, bucket, pipeline.patterns, partition, marker=pipeline.marker))
-    if not objects:
-        raise NoObjects(
-            f"{pipeline.name} has no raw objects" + (f" for {partition}" if partition else ""),
-            where=f"s3://{bucket}/{pipeline.patterns[0].prefix(partition)}",
-            expected="at least one key like " + " or ".join(pattern.text for pattern in pipeline.patterns),
-            todo="Upload the files; the partition then runs by itself",
-        )
+    listed = list_inputs(pipeline, account, partition)
     raw, out = folder / "raw", folder / "mapped"
     raw.mkdir(parents=True)
     memory_limit, threads = _share(settings().memory_limit, workers), max(1, (os.cpu_count() or 1) // workers)
-    files = stage(s3, objects, raw, threads=settings().download_threads)
+    files: list[StagedFile]
+    if listed.snapshot is not None:
+        files = [listed.snapshot.stage(raw, memory_limit=memory_limit, threads=threads)]
+    elif listed.objects:
+        files = stage(account.client("s3"), listed.objects, raw, threads=settings().download_threads)
+    else:
+        raise NoObjects(
+            f"{pipeline.name} has no raw objects" + (f" for {partition}" if partition else ""),
+            where=f"s3://{account.account.raw_bucket}/{pipeline.patterns[0].prefix(partition)}",
+            expected="at least one key like " + " or ".join(pattern.text for pattern in pipeline.patterns),
+            todo="Upload the files; the partition then runs by itself",
+        )
     result = map_files(
         pipeline.mapping,
         files,
@@ -110,7 +124,7 @@ def _prepare(pipeline: Pipeline, account: AccountSession, partition: str, folder
     checks = run_checks(
         pipeline.checks, result.good_files, partition=partition, memory_limit=memory_limit, threads=threads
     )
-    return Prepared(partition, objects, result, folder, time.monotonic() - begin, checks)
+    return Prepared(partition, listed, result, folder, time.monotonic() - begin, checks)
 
 
 def _salts(pipeline: Pipeline) -> dict[str, str]:

@@ -20,12 +20,12 @@ from pathlib import Path
 
 from datalake_assets.accounts.sessions import session
 from datalake_assets.arrivals.ledger import Ledger
-from datalake_assets.arrivals.listing import list_partition
 from datalake_assets.arrivals.sources import RawObject
-from datalake_assets.catalog.manifest import Manifest, RawInput, read_manifest
+from datalake_assets.catalog.manifest import Manifest, read_manifest
 from datalake_assets.errors import ConfigurationError, PermanentError, PlatformError
 from datalake_assets.failpoints import failpoint
 from datalake_assets.ingest.audit import as_manifest_results, failed_checks, rejection
+from datalake_assets.ingest.listed import list_inputs
 from datalake_assets.ingest.new_version import version_id_for
 from datalake_assets.ingest.outcomes import Failed, Outcome, Published, published_outcome
 from datalake_assets.ingest.pipeline import Pipeline
@@ -77,7 +77,7 @@ def ingest(
                 arrived.discard(result.partition)
             yield result
         failpoint("ingest.loaded")
-        if to_lake:
+        if to_lake and pipeline.derivation is None:
             yield from lake.mark_done(each for each in published if each.partition in arrived)
 
 
@@ -102,7 +102,7 @@ class _Lake:
             # Before any listing: what changes after it may not be in the version, and of two runs at once the one
             # that began later wins.
             version = version_id_for(self._run_id, partitions, self._tables.all)
-            begun_seq = self._ledger.last_change()
+            begun_seq = self._ledger.last_change() if self._pipeline.derivation is None else 0
             failpoint("ingest.begun")
             for kept in self._kept(partitions, begun_seq) if keep else ():
                 done.add(kept.partition)
@@ -216,14 +216,14 @@ class _Lake:
         except PlatformError as error:
             return _failed(source, error)
         visible.append(manifest)
-        if _same_objects(source.objects, manifest.inputs):
+        if source.listed.is_same(manifest.inputs):
             self._seen[source.partition] = (source.objects, begun_seq)
         return published_outcome(self._tables.lake, manifest, reused=True)
 
     def _kept(self, partitions: Sequence[str], begun_seq: int) -> Iterator[Published]:
         """Partitions that an earlier attempt of this run has published from the objects that are there now."""
-        bucket = self._account.account.raw_bucket
-        states = self._ledger.partition_states([self._pipeline.source_id], only_dirty=False)
+        has_raw = self._pipeline.derivation is None
+        states = self._ledger.partition_states([self._pipeline.source_id], only_dirty=False) if has_raw else []
         done = {(state.partition, state.published_version) for state in states if not state.is_dirty}
         for partition, current in self._tables.lake.current_many(partitions).items():
             if current is None or current.run_id != self._run_id:
@@ -231,14 +231,14 @@ class _Lake:
             try:
                 manifest = self._manifest(partition, current.version_id)
                 children = self._tables.published_children(partition, current.version_id)
+                listed = list_inputs(self._pipeline, self._account, partition)
             except PermanentError:
                 continue  # made anew, as if the earlier attempt had not been
-            listed = list_partition(self._s3, bucket, self._pipeline.patterns, partition, marker=self._pipeline.marker)
-            if _same_objects(listed, manifest.inputs):
+            if listed.is_same(manifest.inputs):
                 # The ledger is told last of all, so what it knows as published is loaded.
                 is_done = (partition, current.version_id) in done
                 if not is_done:
-                    self._seen[partition] = (listed, begun_seq)
+                    self._seen[partition] = (listed.objects, begun_seq)
                 yield published_outcome(self._tables.lake, manifest, reused=True, is_done=is_done, children=children)
 
     def as_published(self, partitions: Sequence[str], *, recheck_all: bool) -> Iterator[Published | Failed]:
@@ -297,7 +297,3 @@ class _Lake:
 
 def _failed(source: Prepared, error: PlatformError) -> Failed:
     return Failed(source.partition, error, source.counts, source.reasons, as_manifest_results(source.checks))
-
-
-def _same_objects(listed: Sequence[RawObject], inputs: Sequence[RawInput]) -> bool:
-    return {(raw.key, raw.etag) for raw in listed} == {(raw.key, raw.etag) for raw in inputs}

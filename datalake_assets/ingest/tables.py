@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from datalake_assets.accounts.sessions import AccountSession
 from datalake_assets.catalog.glue import GlueTable, Switch
-from datalake_assets.catalog.manifest import Manifest, RawInput, RowCounts, read_manifest
+from datalake_assets.catalog.manifest import Manifest, RowCounts, read_manifest
 from datalake_assets.catalog.publish import publish_partitions
 from datalake_assets.catalog.schema import CatalogColumn, TableSchema
 from datalake_assets.catalog.upload import LocalFile, Uploads, upload_versions
@@ -195,7 +195,7 @@ class PipelineTables:
         is_lake = version.table == self.lake.name
         return Manifest(
             version=version,
-            inputs=tuple(RawInput(raw.key, raw.etag, raw.size, raw.version_id) for raw in source.objects),
+            inputs=source.inputs,
             counts=counts,
             columns=(*schema.columns, *_evolved(source)) if is_lake else schema.columns,
             run_id=self._run_id,
