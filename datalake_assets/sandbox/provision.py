@@ -1,28 +1,39 @@
 """What the registry says each account has, made in the sandbox's AWS; repeating it changes nothing.
 
-Everything is done with the account's own credentials, from its assumed role, so that what lands where is what a
-deployment would see.
+Everything is done with credentials of the account itself, of the administrator's role that AWS Organizations makes in
+every account, so that what lands where is what a deployment would see. Who may do what comes from `accounts.policies`.
 """
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from datalake_assets.accounts.policies import (
+    DEAD_LETTERS_SUFFIX,
+    Policy,
+    catalog_policy,
+    lake_bucket_policy,
+    queue_policy,
+    role_policy,
+    trust_policy,
+)
 from datalake_assets.accounts.registry import Account, Registry
 
 if TYPE_CHECKING:
     import boto3
 
-REVISION = 1  # raised when this module makes something else of the same registry
+REVISION = 2  # raised when this module makes something else of the same registry
 
 VISIBILITY_SECONDS = 120  # longer than a sensor's tick takes from receiving to deleting
 MAX_RECEIVES = 5
 RETENTION_SECONDS = 14 * 24 * 3600
 EVENTS = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
 SERVICES = ("s3", "sqs", "glue", "iam", "secretsmanager")
-DEAD_LETTERS_SUFFIX = "-dead-letters"
+ADMINISTRATOR = "OrganizationAccountAccessRole"
+INLINE_POLICY = "datalake"
 
 
 def fingerprint(registry: Registry, warehouse: Mapping[str, object], webhook_url: str) -> str:
@@ -78,7 +89,8 @@ def provision(
     secrets = client("secretsmanager", registry.platform.region, platform)
     work.append(lambda: _secret(secrets, registry.platform.alerts_secret, {"webhook_url": webhook_url}))
     for account in registry:
-        found = sts.assume_role(RoleArn=account.role, RoleSessionName="datalake-sandbox")["Credentials"]
+        administrator = f"arn:aws:iam::{account.id}:role/{ADMINISTRATOR}"
+        found = sts.assume_role(RoleArn=administrator, RoleSessionName="datalake-sandbox")["Credentials"]
         credentials = {
             "aws_access_key_id": found["AccessKeyId"],
             "aws_secret_access_key": found["SecretAccessKey"],
@@ -86,9 +98,9 @@ def provision(
         }
         s3, sqs, glue, iam, own_secrets = (client(service, account.region, credentials) for service in SERVICES)
         work += [
-            lambda s3=s3, sqs=sqs, account=account: _buckets_and_queue(s3, sqs, account),  # type: ignore[misc]
-            lambda glue=glue, account=account: _database(glue, account),  # type: ignore[misc]
-            lambda iam=iam, account=account: _role(iam, account, registry.platform.id),  # type: ignore[misc]
+            lambda s3=s3, sqs=sqs, account=account: _buckets_and_queue(s3, sqs, account, registry),  # type: ignore[misc]
+            lambda glue=glue, account=account: _database(glue, account, registry),  # type: ignore[misc]
+            lambda iam=iam, account=account: _role(iam, account, registry),  # type: ignore[misc]
             lambda own=own_secrets, account=account: _secret(own, account.warehouse_secret, warehouse),  # type: ignore[misc]
         ]
     with ThreadPoolExecutor(4) as pool:
@@ -96,9 +108,13 @@ def provision(
             done.result()
 
 
-def _buckets_and_queue(s3: Any, sqs: Any, account: Account) -> None:
+def _buckets_and_queue(s3: Any, sqs: Any, account: Account, registry: Registry) -> None:
     for bucket in (account.raw_bucket, account.lake_bucket):
         _bucket(s3, bucket, account.region)
+    if policy := lake_bucket_policy(account, registry):
+        s3.put_bucket_policy(Bucket=account.lake_bucket, Policy=_text(policy))
+    else:
+        s3.delete_bucket_policy(Bucket=account.lake_bucket)
     queue_arn = _queue(sqs, account)
     wanted = [{"Id": "arrivals", "QueueArn": queue_arn, "Events": EVENTS}]
     found = s3.get_bucket_notification_configuration(Bucket=account.raw_bucket).get("QueueConfigurations")
@@ -124,54 +140,40 @@ def _queue(sqs: Any, account: Account) -> str:
     sqs.create_queue(QueueName=name + DEAD_LETTERS_SUFFIX, Attributes=common)
     prefix = f"arn:aws:sqs:{account.region}:{account.id}:{name}"
     redrive = {"deadLetterTargetArn": prefix + DEAD_LETTERS_SUFFIX, "maxReceiveCount": MAX_RECEIVES}
-    policy = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "bucket",
-                "Effect": "Allow",
-                "Principal": {"Service": "s3.amazonaws.com"},
-                "Action": "sqs:SendMessage",
-                "Resource": prefix,
-                "Condition": {"ArnEquals": {"aws:SourceArn": f"arn:aws:s3:::{account.raw_bucket}"}},
-            }
-        ],
-    }
     sqs.create_queue(
         QueueName=name,
         Attributes={
             **common,
             "VisibilityTimeout": str(VISIBILITY_SECONDS),
             "RedrivePolicy": json.dumps(redrive),
-            "Policy": json.dumps(policy),
+            "Policy": _text(queue_policy(account)),
         },
     )
     return prefix
 
 
-def _database(glue: Any, account: Account) -> None:
-    try:
+def _database(glue: Any, account: Account, registry: Registry) -> None:
+    with contextlib.suppress(glue.exceptions.AlreadyExistsException):
         glue.create_database(DatabaseInput={"Name": account.glue_database})
-    except glue.exceptions.AlreadyExistsException:
-        return
+    if policy := catalog_policy(account, registry):
+        glue.put_resource_policy(PolicyInJson=_text(policy))
+    else:
+        with contextlib.suppress(glue.exceptions.EntityNotFoundException):
+            glue.delete_resource_policy()
 
 
-def _role(iam: Any, account: Account, platform_id: str) -> None:
-    trust = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"AWS": f"arn:aws:iam::{platform_id}:root"},
-                "Action": "sts:AssumeRole",
-            }
-        ],
-    }
+def _role(iam: Any, account: Account, registry: Registry) -> None:
     path, _, name = account.role.split(":role", 1)[1].rpartition("/")
+    trust = _text(trust_policy(account, registry))
     try:
-        iam.create_role(RoleName=name, Path=f"{path}/", AssumeRolePolicyDocument=json.dumps(trust))
+        iam.create_role(RoleName=name, Path=f"{path}/", AssumeRolePolicyDocument=trust)
     except iam.exceptions.EntityAlreadyExistsException:
-        return
+        iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust)
+    iam.put_role_policy(RoleName=name, PolicyName=INLINE_POLICY, PolicyDocument=_text(role_policy(account, registry)))
+
+
+def _text(policy: Policy) -> str:
+    return json.dumps(policy)
 
 
 def _secret(secrets: Any, name: str, content: Mapping[str, object]) -> None:

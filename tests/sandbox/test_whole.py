@@ -52,7 +52,12 @@ def test_an_account_does_not_get_into_anothers_bucket_without_a_policy(sandbox: 
     mine.put_object(Bucket=owner.lake_bucket, Key="private/x", Body=b"x")
     with pytest.raises(ClientError, match="AccessDenied"):
         theirs.get_object(Bucket=owner.lake_bucket, Key="private/x")
-    statement = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{guest.id}:root"}, "Action": "s3:GetObject"}
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{guest.id}:root"},
+        "Action": "s3:GetObject",
+        "Resource": f"arn:aws:s3:::{owner.lake_bucket}/*",
+    }
     mine.put_bucket_policy(Bucket=owner.lake_bucket, Policy=json.dumps({"Statement": [statement]}))
     assert theirs.get_object(Bucket=owner.lake_bucket, Key="private/x")["Body"].read() == b"x"
     mine.delete_bucket_policy(Bucket=owner.lake_bucket)

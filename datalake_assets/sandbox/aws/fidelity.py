@@ -7,11 +7,11 @@ from urllib.parse import quote_plus
 
 from moto.core.exceptions import JsonRESTError
 from moto.core.model_instances import model_data
-from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.glue.responses import GlueResponse
 from moto.s3 import notifications
-from moto.s3.models import FakeBucket, S3Backend, s3_backends
 from moto.sqs.models import Message, Queue, SQSBackend
+
+from datalake_assets.sandbox.aws import guests
 
 
 class Lock(Protocol):
@@ -38,7 +38,7 @@ def apply(lock: Lock) -> None:
     _check_table_version()
     _number_the_events()
     _wait_without_the_lock(lock)
-    _keep_accounts_apart()
+    guests.apply(_replace)
     _replace(SQSBackend, "is_message_valid_based_on_retention_period", _is_retained)
 
 
@@ -88,22 +88,6 @@ def _number_the_events() -> None:
         return event
 
     _replace(notifications, "_get_s3_event", make_event)
-
-
-def _keep_accounts_apart() -> None:
-    # moto lets everybody into every bucket or nobody. As on AWS, an account gets into another's bucket when the
-    # bucket's policy names it; the platform's own account gets into all, so that the gateway can read for COPY.
-    get = S3Backend.get_bucket
-
-    def get_bucket(self: S3Backend, bucket_name: str) -> FakeBucket:
-        if bucket_name not in self.buckets and bucket_name in s3_backends.bucket_accounts:
-            partition, owner = s3_backends.bucket_accounts[bucket_name]
-            bucket: FakeBucket = s3_backends[owner][partition].buckets[bucket_name]
-            if self.account_id == DEFAULT_ACCOUNT_ID or self.account_id.encode() in (bucket.policy or b""):
-                return bucket
-        return get(self, bucket_name)
-
-    _replace(S3Backend, "get_bucket", get_bucket)
 
 
 def _wait_without_the_lock(lock: Lock) -> None:

@@ -1,4 +1,4 @@
-"""Glue: databases, tables with all their versions, and partitions."""
+"""Glue: databases, tables with all their versions, partitions, and who else may read them."""
 
 import pickle
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from moto.glue.models import FakeDatabase, FakeTable, GlueBackend, glue_backends
 from datalake_assets.sandbox.aws.journal import Journal, ResourceId
 from datalake_assets.sandbox.aws.recording import Recorder, Touch, rebuilt
 
-DATABASE, TABLE, PARTITION = "glue.database", "glue.table", "glue.partition"
+DATABASE, TABLE, PARTITION, POLICIES = "glue.database", "glue.table", "glue.partition", "glue.policies"
 
 
 def record(recorder: Recorder) -> None:
@@ -25,6 +25,8 @@ def record(recorder: Recorder) -> None:
     recorder.wrap(GlueBackend, "batch_create_partition", _input_partitions)
     recorder.wrap(GlueBackend, "batch_update_partition", _updated_partitions)
     recorder.wrap(GlueBackend, "batch_delete_partition", _values_partitions)
+    for method in ("put_resource_policy", "delete_resource_policy"):
+        recorder.wrap(GlueBackend, method, _policies)
 
 
 def restore(journal: Journal) -> None:
@@ -42,10 +44,19 @@ def restore(journal: Journal) -> None:
         database_name, table_name, values = resource.name
         backend = glue_backends[resource.account][resource.region]
         backend.databases[database_name].tables[table_name].partitions[values] = pickle.loads(body)
+    for resource, body in journal.read(POLICIES):
+        glue_backends[resource.account][resource.region].resource_policies = pickle.loads(body)
 
 
 def _id(backend: GlueBackend, kind: str, *name: str) -> ResourceId:
     return ResourceId(kind, backend.account_id, backend.region_name, name)
+
+
+def _policies(backend: GlueBackend, *_: Any, **__: Any) -> Iterator[Touch]:
+    yield (
+        _id(backend, POLICIES, "all"),
+        lambda: pickle.dumps(backend.resource_policies, pickle.HIGHEST_PROTOCOL) if backend.resource_policies else None,
+    )
 
 
 def _find(backend: GlueBackend, database_name: str, table_name: str) -> FakeTable | None:

@@ -28,13 +28,24 @@ SECRET_METHODS = (
     "update_secret_version_stage",
 )
 
+ROLE_METHODS = (
+    "create_role",
+    "delete_role",
+    "delete_role_policy",
+    "put_role_policy",
+    "tag_role",
+    "untag_role",
+    "update_assume_role_policy",
+    "update_role",
+)
+
 
 def record(recorder: Recorder) -> None:
     """Report every change from now on."""
     for method in SECRET_METHODS:
         recorder.wrap(SecretsManagerBackend, method, _secrets)
     recorder.wrap(STSBackend, "assume_role", _newest_session)
-    for method in ("create_role", "update_role", "update_assume_role_policy", "delete_role", "tag_role", "untag_role"):
+    for method in ROLE_METHODS:
         recorder.wrap(IAMBackend, method, _roles)
 
 

@@ -19,6 +19,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import ThreadedWSGIServer
 
 from datalake_assets.sandbox.aws import fidelity, glue, identity, s3, sqs
+from datalake_assets.sandbox.aws.guests import refuse_guest
 from datalake_assets.sandbox.aws.journal import Journal
 from datalake_assets.sandbox.aws.recording import Recorder
 from datalake_assets.sandbox.aws.strangers import refuse_stranger
@@ -114,6 +115,8 @@ class Handler(MotoRequestHandler):
             # Its reset would empty the memory and leave the file as it was.
             return "404 Not Found", [], b"moto's own pages are switched off in the sandbox"
         if (refusal := refuse_stranger(environ, self.server.access_key)) is not None:
+            return refusal
+        if (refusal := refuse_guest(environ)) is not None:
             return refusal
         try:
             return self.server.answer(environ)
