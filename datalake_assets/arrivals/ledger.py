@@ -241,6 +241,11 @@ class Ledger:
             "source_id, partition",
         )
 
+    def states_of(self, source_ids: Sequence[str], partitions: Sequence[str]) -> list[PartitionState]:
+        """What is known of these partitions of these sources, dirty or not; what nothing arrived for is left out."""
+        where = {"sources": list(source_ids), "partitions": list(partitions)}
+        return self._states("source_id = ANY(:sources) AND partition = ANY(:partitions)", where, "source_id, partition")
+
     def work(self, source_ids: Sequence[str], announced_seq: int) -> list[PartitionState]:
         """The partitions that are dirty or changed after the change number `announced_seq`: one query for a tick."""
         return self._states(

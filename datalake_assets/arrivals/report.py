@@ -170,12 +170,18 @@ def _waiting(
         def run_states(_keys: Sequence[str]) -> Mapping[str, RunState]:
             return requested
 
-    decision = decide(ledger, dirty, rules, run_states)
+    started_here = {source.source_id for source in sources if source.starts_runs}
+    decision = decide(ledger, [each for each in dirty if each.source_id in started_here], rules, run_states)
     told = {(each.source_id, each.partition): each for each in decision.waiting}
     for request in decision.requests:
         for partition in request.partitions:
             told[request.source_id, partition] = Waiting(
                 request.source_id, partition, f"the next tick: it runs for {request.reason}"
+            )
+    for state in dirty:
+        if state.source_id not in started_here:
+            told[state.source_id, state.partition] = Waiting(
+                state.source_id, state.partition, "its trigger starts the run: datalake why tells when"
             )
     found: dict[str, list[Waiting]] = defaultdict(list)
     for state in sorted(dirty, key=lambda state: (state.unpublished_since, state.partition)):

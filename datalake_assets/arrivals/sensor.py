@@ -112,7 +112,7 @@ def build_arrival_sensor(
 
         def look() -> tuple[list[PartitionState], Decision, list[PartitionsRun]]:
             states = ledger.work(list(by_id), told)
-            dirty = [state for state in states if state.is_dirty]
+            dirty = [state for state in states if state.is_dirty and by_id[state.source_id].starts_runs]
             decision = decide(
                 ledger,
                 dirty,

@@ -37,6 +37,8 @@ class ArrivalSource:
         max_partitions_per_run: contiguous partitions that one run may cover.
         marker: which keys say that a partition is complete and are no data; each partition then waits for one.
         conditions: what else it waits for, and how often it may run.
+        starts_runs: whether arrivals start the runs; otherwise the pipeline's trigger does, and arrivals keep the
+            ledger and tell Dagster what came.
     """
 
     source_id: str
@@ -49,6 +51,7 @@ class ArrivalSource:
     max_partitions_per_run: int = 31
     marker: KeyPattern | None = None
     conditions: RunConditions = field(default_factory=RunConditions)
+    starts_runs: bool = True
 
     @property
     def is_partitioned(self) -> bool:

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import dagster as dg
-from dagster._core.storage.event_log import SqlEventLogStorage, SqlEventLogStorageTable
 
 from datalake_assets.errors import ConfigurationError
 from datalake_assets.eventlog.tail import LOOK_BACK_SECONDS, Place, id_before
 
 if TYPE_CHECKING:
-    from sqlalchemy import Select
+    from dagster._core.storage.event_log import SqlEventLogStorage
 
 MATERIALIZATION = dg.DagsterEventType.ASSET_MATERIALIZATION.value
 PLANNED = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
@@ -66,12 +65,14 @@ def asset_text(path: Sequence[str]) -> str:
     return dg.AssetKey(list(path)).to_string()
 
 
-def sql_storage(instance: dg.DagsterInstance) -> SqlEventLogStorage:
+def sql_storage(instance: dg.DagsterInstance) -> "SqlEventLogStorage":
     """The instance's event log, as one whose tables can be asked.
 
     Raises:
         ConfigurationError: it is of another kind, such as the default of one file for each run.
     """
+    from dagster._core.storage.event_log import SqlEventLogStorage
+
     storage = instance.event_log_storage
     if not isinstance(storage, SqlEventLogStorage):
         raise ConfigurationError(
@@ -123,11 +124,12 @@ def _parse(cursor: str) -> tuple[Place, int, float]:
     return Place.parse(json.dumps(read["place"])), int(read["top"]), float(read["since"])
 
 
-def _rows(storage: SqlEventLogStorage, after: int, limit: int) -> list[Headline]:
+def _rows(storage: "SqlEventLogStorage", after: int, limit: int) -> list[Headline]:
     import sqlalchemy as sa
+    from dagster._core.storage.event_log import SqlEventLogStorageTable
 
     table = SqlEventLogStorageTable.c
-    query: Select[tuple[int, str, str, str | None, str | None]] = (
+    query = (
         sa.select(table.id, table.dagster_event_type, table.run_id, table.asset_key, table.partition)
         .where(table.id > after, table.dagster_event_type.in_(_TOLD))
         .order_by(table.id)

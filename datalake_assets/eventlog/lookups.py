@@ -13,7 +13,6 @@ from itertools import product
 from typing import Any, TypeVar
 
 import dagster as dg
-from dagster._core.storage.event_log import AssetKeyTable, SqlEventLogStorageTable
 
 from datalake_assets.eventlog.headlines import ENDS, MATERIALIZATION, PLANNED, sql_storage
 
@@ -55,6 +54,7 @@ class Ended:
 def newest_materializations(instance: dg.DagsterInstance, places: Collection[Place]) -> dict[Place, int]:
     """Storage id of each place's newest materialization; what was never materialized, or wiped since, is left out."""
     import sqlalchemy as sa
+    from dagster._core.storage.event_log import AssetKeyTable, SqlEventLogStorageTable
 
     table, keys = SqlEventLogStorageTable.c, AssetKeyTable.c
     wanted, found = set(places), dict[Place, int]()
@@ -91,6 +91,7 @@ def newest_materializations(instance: dg.DagsterInstance, places: Collection[Pla
 def planned_runs(instance: dg.DagsterInstance, places: Collection[Place]) -> dict[Place, list[Planned]]:
     """The runs that were made for each place, the newest first; of an asset as a whole the `NEWEST_RUNS` newest."""
     import sqlalchemy as sa
+    from dagster._core.storage.event_log import SqlEventLogStorageTable
 
     table = SqlEventLogStorageTable.c
     wanted, found = set(places), defaultdict[Place, list[Planned]](list)
@@ -122,6 +123,7 @@ def planned_runs(instance: dg.DagsterInstance, places: Collection[Place]) -> dic
 def touched_by(instance: dg.DagsterInstance, run_ids: Collection[str], assets: Collection[str]) -> list[Touched]:
     """What of these assets the runs were made for."""
     import sqlalchemy as sa
+    from dagster._core.storage.event_log import SqlEventLogStorageTable
 
     table, among = SqlEventLogStorageTable.c, set(assets)
     found = []
@@ -136,6 +138,7 @@ def touched_by(instance: dg.DagsterInstance, run_ids: Collection[str], assets: C
 def makers(instance: dg.DagsterInstance, storage_ids: Collection[int]) -> dict[int, str]:
     """The runs that these events belong to, by storage id; the run of an event that was reported by hand is empty."""
     import sqlalchemy as sa
+    from dagster._core.storage.event_log import SqlEventLogStorageTable
 
     table = SqlEventLogStorageTable.c
     found: dict[int, str] = {}
@@ -148,6 +151,7 @@ def makers(instance: dg.DagsterInstance, storage_ids: Collection[int]) -> dict[i
 def run_ends(instance: dg.DagsterInstance, run_ids: Collection[str]) -> dict[str, Ended]:
     """How these runs ended; those that have not are left out."""
     import sqlalchemy as sa
+    from dagster._core.storage.event_log import SqlEventLogStorageTable
 
     table = SqlEventLogStorageTable.c
     found: dict[str, Ended] = {}

@@ -9,6 +9,11 @@ from dagster._serdes import ConfigurableClassData
 
 from datalake_assets.errors import ConfigurationError
 
+# A pipeline with `max_concurrent_runs: 3` has runs with the tag `datalake/at_once_3`, whose value is the pipeline: the
+# queue then holds back whatever started them, a trigger, an arrival, a backfill or a person.
+AT_ONCE_TAG = "datalake/at_once_{limit}"
+MAX_AT_ONCE = 20
+
 LIMIT_VARIABLE = "DATALAKE_MAX_CONCURRENT_RUNS"
 MINIMUM_LIMIT = 2
 
@@ -30,10 +35,20 @@ def default_limit() -> int:
     return int(text)
 
 
+def tag_limits() -> list[dict[str, Any]]:
+    """The queue's limits for pipelines that say how many of their runs may work at once."""
+    return [
+        {"key": AT_ONCE_TAG.format(limit=limit), "value": {"applyLimitPerUniqueValue": True}, "limit": limit}
+        for limit in range(1, MAX_AT_ONCE + 1)
+    ]
+
+
 class SizedRunCoordinator(QueuedRunCoordinator[Any]):
-    """Dagster's run queue, whose `max_concurrent_runs` follows `default_limit` where dagster.yaml does not set it."""
+    """Dagster's run queue, sized by `default_limit`, which also keeps the limits of pipelines."""
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]) -> Self:
         """Make the coordinator that dagster.yaml describes."""
-        return super().from_config_value(inst_data, {"max_concurrent_runs": default_limit(), **config_value})
+        limits = [*config_value.get("tag_concurrency_limits", ()), *tag_limits()]
+        config = {"max_concurrent_runs": default_limit(), **config_value, "tag_concurrency_limits": limits}
+        return super().from_config_value(inst_data, config)

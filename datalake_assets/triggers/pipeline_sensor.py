@@ -30,8 +30,8 @@ from datalake_assets.triggers.watch import Candidate, Watch
 MINIMUM_INTERVAL_SECONDS = 1
 LOOK_BACK_SECONDS = 24 * 3600.0
 NEWS_PER_TICK = 5_000
-# Decided on in one tick, and started by it: the others come with the next one. Dagster ends a tick after 60 s, and makes
-# some ten runs a second.
+# Decided on in one tick, and started by it: the others come with the next one. Dagster ends a tick after 60 s, and
+# makes some ten runs a second.
 CANDIDATES_PER_TICK = 1_000
 STARTS_PER_TICK = 100
 # So long after it was requested, a run must be there; if it is not, it is requested again, under the same key.
@@ -200,7 +200,7 @@ def _decide(
     now: float,
     warnings: list[str],
 ) -> tuple[list[Decided], dict[Candidate, float]]:
-    """Decide on as many as a tick has time for; the others, and those that wait for a moment, are to be looked at then."""
+    """Decide on as many as a tick has time for; also return which to look at again, and when."""
     wake = dict.fromkeys(candidates[CANDIDATES_PER_TICK:], now)
     candidates = candidates[:CANDIDATES_PER_TICK]
     states: Mapping[Candidate, FilesState] = {}
@@ -231,7 +231,7 @@ def _decide(
             starts += 1
             moments.append(now + LOST_AFTER_SECONDS)
         elif isinstance(decision, Wait) and decision.until is not None:
-            moments.append(decision.until)
+            moments.append(max(decision.until, now + 1.0))
         if moments:
             wake[candidate] = min(moments)
         decided.append(Decided(trigger, partition, decision))
