@@ -92,6 +92,7 @@ def build_arrival_source(location: str, spec: PipelineSpec) -> "ArrivalSource":
         asset_key=tuple(pipeline.raw_key),
         lake_asset_key=tuple(pipeline.lake_key),
         target=job_name(spec),
+        starts_runs=not spec.trigger.waits_for_more,
     )
 
 
