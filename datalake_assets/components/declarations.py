@@ -13,7 +13,7 @@ from pathlib import Path
 from datalake_assets.components.crawl_spec import CrawlSpec
 from datalake_assets.components.pipeline_spec import PipelineSpec
 from datalake_assets.components.run_words import RunWords
-from datalake_assets.components.yaml_file import Mistake, YamlFile
+from datalake_assets.components.yaml_file import Mistake, YamlFile, allowed_values
 from datalake_assets.errors import ConfigurationError
 
 FILE_NAMES = ("defs.yaml", "defs.yml")
@@ -64,6 +64,40 @@ class CrawlDeclaration:
     spec: CrawlSpec
 
 
+@dataclass(frozen=True)
+class Everything:
+    """All that stands below a folder.
+
+    Args:
+        broken: the files that hold a mistake by themselves.
+    """
+
+    pipelines: tuple[AnyDeclaration, ...]
+    crawls: tuple[CrawlDeclaration, ...]
+    mistakes: tuple[Mistake, ...]
+    broken: tuple[Path, ...]
+
+
+def read_everything(folder: Path) -> Everything:
+    """Read all files below a folder (or one file), in the order of their paths, whatever mistakes they hold."""
+    paths = [folder] if folder.is_file() else sorted(p for name in FILE_NAMES for p in folder.rglob(name))
+    pipelines: list[AnyDeclaration] = []
+    crawls: list[CrawlDeclaration] = []
+    mistakes: list[Mistake] = []
+    broken: list[Path] = []
+    for path in paths:
+        result = _read(path)
+        if isinstance(result, list):
+            mistakes += result
+            broken.append(path)
+        elif isinstance(result, AnyDeclaration):
+            pipelines.append(result)
+        else:
+            crawls.append(result)
+    mistakes += _repeated_names(pipelines)
+    return Everything(tuple(pipelines), tuple(crawls), tuple(mistakes), tuple(broken))
+
+
 def read_all(folder: Path) -> list[AnyDeclaration]:
     """Read the pipelines of all types below a folder (or of one file), in the order of their paths; crawls are none.
 
@@ -71,31 +105,22 @@ def read_all(folder: Path) -> list[AnyDeclaration]:
         ConfigurationError: one line `file:line:column: path: what is wrong` for every mistake of every file, those of
             crawls too.
     """
-    return [each for each in _read_all(folder) if isinstance(each, AnyDeclaration)]
+    return list(_flawless(folder).pipelines)
 
 
 def read_declarations(folder: Path) -> list[Declaration]:
     """Read all LakePipelines below a folder (or of one file); raises as `read_all`."""
-    return [each for each in _read_all(folder) if isinstance(each, Declaration)]
+    return [each for each in _flawless(folder).pipelines if isinstance(each, Declaration)]
 
 
 def read_crawls(folder: Path) -> list[CrawlDeclaration]:
     """Read all crawls below a folder (or of one file); raises as `read_all`."""
-    return [each for each in _read_all(folder) if isinstance(each, CrawlDeclaration)]
+    return list(_flawless(folder).crawls)
 
 
-def _read_all(folder: Path) -> list[AnyDeclaration | CrawlDeclaration]:
-    paths = [folder] if folder.is_file() else sorted(p for name in FILE_NAMES for p in folder.rglob(name))
-    found: list[AnyDeclaration | CrawlDeclaration] = []
-    mistakes: list[Mistake] = []
-    for path in paths:
-        result = _read(path)
-        if isinstance(result, list):
-            mistakes += result
-        else:
-            found.append(result)
-    pipelines = [each for each in found if isinstance(each, AnyDeclaration)]
-    _refuse(mistakes + _repeated_names(pipelines))
+def _flawless(folder: Path) -> Everything:
+    found = read_everything(folder)
+    refuse_all(found.mistakes)
     return found
 
 
@@ -106,30 +131,39 @@ def _model(kind: str) -> type[RunWords] | type[CrawlSpec]:
     return model
 
 
-def bind_expressions(declarations: Sequence[Declaration]) -> None:
-    """Let DuckDB read the expressions of all columns and checks against the columns of their tables.
+def bind_expressions(declarations: Sequence[AnyDeclaration]) -> None:
+    """Let DuckDB read the expressions of all columns and checks; raises as `read_all` for those it refuses."""
+    refuse_all(unbound_expressions(declarations))
+
+
+def unbound_expressions(declarations: Sequence[AnyDeclaration]) -> list[Mistake]:
+    """What DuckDB refuses of the expressions of all columns and checks, each read against the columns of its table.
 
     Reading the YAML has checked their syntax and columns. This tells what takes a database: that a function exists,
     that types fit, that the answer of a check is a boolean. A code location does without, for DuckDB takes a moment to
     import.
-
-    Raises:
-        ConfigurationError: one line `file:line:column: path: what is wrong` for every mistake of every file.
     """
+    from datalake_assets.mapping import bind, checks
+
     mistakes: list[Mistake] = []
     for path, spec in ((each.path, each.spec) for each in declarations):
-        from datalake_assets.mapping import bind, checks
-
-        mistakes += [_mistake(path, ("attributes", *place), text) for place, text in bind.bind_columns(spec)]
+        if not isinstance(spec, PipelineSpec):
+            continue
+        mistakes += [mistake_in(path, ("attributes", *place), text) for place, text in bind.bind_columns(spec)]
         if not any(check.expression for check in spec.checks):
             continue
         columns = spec.mapping().output_columns()
         for at, text in checks.bind_expressions(spec.checks, columns, is_partitioned=spec.partitions is not None):
-            mistakes.append(_mistake(path, ("attributes", "checks", at, "expression"), text))
-    _refuse(mistakes)
+            mistakes.append(mistake_in(path, ("attributes", "checks", at, "expression"), text))
+    return mistakes
 
 
-def _refuse(mistakes: Sequence[Mistake]) -> None:
+def refuse_all(mistakes: Sequence[Mistake]) -> None:
+    """Raise for all mistakes at once; nothing if there are none.
+
+    Raises:
+        ConfigurationError: with a line for each.
+    """
     if mistakes:
         noun = "mistake" if len(mistakes) == 1 else "mistakes"
         listed = "\n".join(f"  {mistake}" for mistake in mistakes)
@@ -149,7 +183,7 @@ def _read(path: Path) -> "AnyDeclaration | CrawlDeclaration | list[Mistake]":
     ]
     kind = parsed.data.get("type")
     if not isinstance(kind, str) or kind not in _TYPES:
-        return [*mistakes, parsed.mistake(("type",), f"found {kind!r}; allowed: {', '.join(_TYPES)}")]
+        return [*mistakes, parsed.mistake(("type",), f"found {kind!r}{allowed_values(str(kind), list(_TYPES))}")]
     if not isinstance(parsed.data.get("attributes"), dict):
         return [*mistakes, parsed.mistake(("attributes",), "this key is required and holds the attributes")]
     spec: RunWords | CrawlSpec | list[Mistake] = parsed.validate(_model(kind), ("attributes",))
@@ -163,13 +197,17 @@ def _read(path: Path) -> "AnyDeclaration | CrawlDeclaration | list[Mistake]":
             )
         )
     if isinstance(spec, PipelineSpec):
-        return mistakes or Declaration(path, spec)
-    if isinstance(spec, RunWords):
-        return mistakes or AnyDeclaration(path, spec)
-    if spec.classifiers and not (path.parent / spec.classifiers).is_file():
-        text = f"there is no file {spec.classifiers!r} beside the defs.yaml"
-        mistakes.append(parsed.mistake(("attributes", "classifiers"), text))
-    return mistakes or CrawlDeclaration(path, spec)
+        declaration: AnyDeclaration = Declaration(path, spec)
+    elif isinstance(spec, RunWords):
+        declaration = AnyDeclaration(path, spec)
+    else:
+        if spec.classifiers and not (path.parent / spec.classifiers).is_file():
+            text = f"there is no file {spec.classifiers!r} beside the defs.yaml"
+            mistakes.append(parsed.mistake(("attributes", "classifiers"), text))
+        return mistakes or CrawlDeclaration(path, spec)
+    beside = declaration.spec.mistakes_beside(path.parent)
+    mistakes += [parsed.mistake(("attributes", *place), text) for place, text in beside]
+    return mistakes or declaration
 
 
 def _repeated_names(found: Sequence[AnyDeclaration]) -> list[Mistake]:
@@ -189,10 +227,11 @@ def _repeated_names(found: Sequence[AnyDeclaration]) -> list[Mistake]:
 
 
 def _clash(path: Path, where: str, value: str, first: Path) -> Mistake:
-    return _mistake(path, where.split("."), f"{value!r} belongs to {_shown(first)} already")
+    return mistake_in(path, where.split("."), f"{value!r} belongs to {_shown(first)} already")
 
 
-def _mistake(path: Path, location: Sequence[int | str], text: str) -> Mistake:
+def mistake_in(path: Path, location: Sequence[int | str], text: str) -> Mistake:
+    """A mistake at a nested place of a file that can be read."""
     parsed = YamlFile.parse(path, shown_as=_shown(path))
     return parsed.mistake(location, text) if isinstance(parsed, YamlFile) else parsed
 

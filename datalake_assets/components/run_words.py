@@ -3,11 +3,14 @@
 `PipelineSpec`, `SqlSpec` and `StepsSpec` add theirs.
 """
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, field_validator
 
 from datalake_assets.components.durations import Seconds
+from datalake_assets.components.mistakes import Located
 from datalake_assets.components.owners import Owner
 from datalake_assets.components.partition_words import AnyPartitions
 from datalake_assets.components.trigger_words import Trigger
@@ -50,7 +53,14 @@ class RunWords(Words):
         return ((location, "lake", self.name),)
 
     def parents_read(self) -> tuple[tuple[str, Span], ...]:
-        """The tables (`location/table`) that a run reads, and which partitions of them; waited for by default."""
+        """The tables (`location/table`) that a run reads, and which partitions of them; waited for by default.
+
+        In the order of `reads` in the file.
+        """
+        return ()
+
+    def mistakes_beside(self, folder: Path) -> Iterable[Located]:
+        """What is wrong with the files that the declaration names; `folder` is its own, where they lie."""
         return ()
 
     def calendar(self) -> Calendar:

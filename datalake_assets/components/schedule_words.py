@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 
 from datalake_assets.components.mistakes import Located, refuse
 from datalake_assets.components.words import TimeZone, Words
-from datalake_assets.triggers.schedules import Schedule
+from datalake_assets.triggers.schedules import Schedule, cron_refusal
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 _FIELDS = "minute, hour, day, month and weekday, as in `0 3 * * *`"
@@ -65,11 +65,8 @@ class ScheduleWords(Words):
             # The notation of EventBridge, which ends with the year and has ? where the other day field counts.
             plain = " ".join("*" if field == "?" else field for field in fields[:5])
             raise ValueError(f"not a cron schedule; expected {_FIELDS}; did you mean {plain!r}?")
-        # Only who writes cron waits for the import.
-        from dagster._utils.schedules import is_valid_cron_string
-
-        if len(fields) != 5 or not is_valid_cron_string(value):
-            raise ValueError(f"not a cron schedule; expected {_FIELDS}")
+        if refusal := cron_refusal(value):
+            raise ValueError(f"not a cron schedule: {refusal}; expected {_FIELDS}")
         return value
 
     @model_validator(mode="after")

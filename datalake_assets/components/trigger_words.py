@@ -6,7 +6,7 @@ Only the words are here; `triggering` turns them into what the trigger sensor de
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from datalake_assets.components.arrival_trigger import ArrivalTrigger
 from datalake_assets.components.mistakes import Located, refuse
@@ -57,14 +57,25 @@ class ExecutionWords(Words):
     )
     status: Annotated[
         tuple[Status, ...], BeforeValidator(_as_statuses, json_schema_input_type=Status | list[Status])
-    ] = Field(default=("SUCCESS",), min_length=1, description="Any of these.")
+    ] = Field(default=("SUCCESS",), description="Any of these.")
     partitions: SpanWords = SpanWords()
+
+    @field_validator("status")
+    @classmethod
+    def _names_one(cls, value: tuple[Status, ...]) -> tuple[Status, ...]:
+        if not value:
+            raise ValueError("expected at least one status, found none")
+        return value
 
 
 def _kind(value: Any) -> str:
     if isinstance(value, ExecutionGroup):
         return "group"
-    return "group" if isinstance(value, dict) and {"allOf", "anyOf", "operator"} & set(value) else "execution"
+    if not isinstance(value, dict):
+        return "execution"
+    # However it is spelled, so that the complaint is about the spelling.
+    keys = {str(key).lower().replace("_", "") for key in value}
+    return "group" if keys & {"allof", "anyof", "operator"} else "execution"
 
 
 Term = Annotated[
@@ -74,6 +85,8 @@ Term = Annotated[
 
 class ExecutionGroup(Words):
     """Several pipelines, all or any of which must be as named; groups nest."""
+
+    model_config = ConfigDict(populate_by_name=False)  # a second spelling would not be told from a pipeline
 
     operator: Operator = Field(default="AND", description="Between allOf and anyOf when both stand here.")
     all_of: tuple[Term, ...] = Field(default=(), alias="allOf", description="All of these.")
@@ -127,7 +140,7 @@ class Trigger(Words):
     @classmethod
     def _says_something(cls, value: Any) -> Any:
         if value is None:
-            raise ValueError("nothing stands here; say it or leave the key away")
+            raise ValueError("expected a value, or the key left away")
         return value
 
     @property
@@ -147,6 +160,11 @@ class Trigger(Words):
         if len(written) < 2 and self.operator is not None and not self._is_joined():
             inside = "; between allOf and anyOf it stands inside of executions" if written == ["executions"] else ""
             yield ("operator",), f"operator stands between two of schedule, executions and arrivals{inside}"
+        if self.schedule is not None and self.executions is None:
+            if self.rerun != "never":
+                yield ("rerun",), f"{self.rerun} needs executions: no other pipeline is named"
+            if self.at_latest and not self._waits_beside_the_schedule():
+                yield ("at_latest",), "at_latest needs executions: the schedule alone waits for nothing"
         if self.not_before and self.at_latest and self.at_latest.is_before(self.not_before):
             yield (
                 ("at_latest",),
@@ -156,6 +174,10 @@ class Trigger(Words):
 
     def _is_joined(self) -> bool:
         """Whether something that is not written is joined to what is."""
+        return False
+
+    def _waits_beside_the_schedule(self) -> bool:
+        """Whether something that is not written is waited for."""
         return False
 
 
@@ -171,6 +193,9 @@ class LakeTrigger(Trigger):
 
     def _is_joined(self) -> bool:
         return self.waits_for_more
+
+    def _waits_beside_the_schedule(self) -> bool:
+        return self.operator != "OR"
 
     def _misfits(self) -> Iterator[Located]:
         yield from super()._misfits()

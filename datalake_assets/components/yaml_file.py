@@ -87,17 +87,20 @@ class YamlFile:
         kind, found = problem["type"], problem["input"]
         if kind == "extra_forbidden":
             allowed = allowed_keys(model, location[len(base) : -1])
-            return self.mistake(location, f"unknown key{_allowed(str(location[-1]), allowed)}", at_key=True)
+            return self.mistake(location, f"unknown key{allowed_values(str(location[-1]), allowed)}", at_key=True)
         if kind == "missing":
-            return self.mistake(base + tuple(problem["loc"]), "this key is required and missing")
+            place = self._existing(base, problem["loc"][:-1])
+            return self.mistake((*place, problem["loc"][-1]), "this key is required and missing")
         message = _in_words(problem) or problem["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
         if kind in _MAPPINGS and (allowed := allowed_keys(model, location[len(base) :])):
             message += f"; allowed: {', '.join(allowed)}"
         expected = problem.get("ctx", {}).get("expected")
         if kind == "literal_error" and expected:
             choices = [choice.strip(" '") for choice in expected.replace(" or ", ", ").split(",")]
-            return self.mistake(location, f"found {found!r}{_allowed(str(found), choices)}")
-        shown = f", found {found!r}" if not isinstance(found, dict | list) and repr(found) not in message else ""
+            return self.mistake(location, f"found {found!r}{allowed_values(str(found), choices)}")
+        shown = ", found nothing" if found is None else f", found {found!r}"
+        if isinstance(found, dict | list) or repr(found) in message:
+            shown = ""
         return self.mistake(location, f"{message}{shown}")
 
     def _existing(self, base: tuple[int | str, ...], location: Sequence[int | str]) -> tuple[int | str, ...]:
@@ -180,7 +183,8 @@ def _models_of(annotation: Any) -> list[type[BaseModel]]:
     return []
 
 
-def _allowed(found: str, allowed: Sequence[str]) -> str:
+def allowed_values(found: str, allowed: Sequence[str]) -> str:
+    """`; allowed: a, b; did you mean 'a'?`, to be put behind what was found."""
     nearest = difflib.get_close_matches(found, allowed, n=1)
     hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
     return f"; allowed: {', '.join(allowed)}{hint}" if allowed else hint
