@@ -1,1 +1,1 @@
-"""A pipeline as a list of steps: what each kind of step does when it runs."""
+"""Steps of a pipeline: programs, functions and statements, each run, watched and ended as one unit."""
