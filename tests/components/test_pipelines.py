@@ -51,7 +51,10 @@ def test_a_table_without_partitions_takes_none() -> None:
 
 
 def test_only_locations_with_pipelines_can_be_swept() -> None:
-    assert find_locations([]) == ["content", "flights"]
+    found = find_locations([])
+    assert found == sorted(found)
+    assert {"content", "core_data", "flights", "search"} <= set(found)
+    assert "operations" not in found
     with pytest.raises(ConfigurationError, match=r"no location 'flihgts'.*Did you mean flights"):
         find_locations(["flihgts"])
 

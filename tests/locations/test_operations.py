@@ -47,7 +47,8 @@ def test_each_job_has_a_description_a_limit_and_a_schedule_that_runs(operations:
         assert int(job.tags["dagster/max_runtime"]) > 0
         schedule = operations.resolve_schedule_def(f"{name}_schedule")
         assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
-        assert {node.name for node in job.nodes} == {f"{name}_{location}" for location in ("content", "flights")}
+        units = {f"{name}_{location}" for location in ("content", "core_data", "flights", "search")}
+        assert units <= {node.name for node in job.nodes}
 
 
 def test_a_file_whose_notification_was_lost_is_found_in_a_day_that_changed_lately(
@@ -106,7 +107,7 @@ def test_a_pipeline_whose_vacuum_fails_stops_no_other_and_is_named(
     (failed,) = [event for event in result.all_events if event.is_step_failure]
     told = str(failed.step_failure_data.user_failure_data.description)
     assert told == "1 of 5 failed:\nflights/airports: a mistake"
-    assert visited[-1] == "flights/weather"
+    assert [name for name in visited if name.startswith("flights/")][-1] == "flights/weather"
 
 
 def test_a_schedule_waits_for_the_run_before(platform: Platform, operations: dg.Definitions) -> None:
