@@ -11,6 +11,9 @@ import yaml
 
 from datalake_assets.errors import ConfigurationError
 
+# After each line end that YAML knows: its marks count lines by them.
+_LINES = re.compile("(?<=[\n\x85\u2028\u2029])|(?<=\r)(?!\n)")
+
 
 def append_entry(text: str, key: str, entry: str, *, where: str) -> str:
     """Return the text with an entry added at the end of the mapping or list below the top-level `key`.
@@ -24,12 +27,10 @@ def append_entry(text: str, key: str, entry: str, *, where: str) -> str:
             brackets, for example.
     """
     line_end = "\r\n" if "\r\n" in text else "\n"
-    lines = text.splitlines()
-    key_node, value = _find(text, key, where)
+    name, value = _find(text, key, where)
     if _is_empty(value):
-        at = key_node.start_mark.line
-        lines[at] = re.sub(rf"^({re.escape(key)}\s*:)\s*(?:\{{\s*\}}|\[\s*\]|null|~)?", r"\1", lines[at]).rstrip()
-        indent = 2
+        at, indent = name.start_mark.line, 2
+        lines = _LINES.split(text[: value.start_mark.index] + text[value.end_mark.index :])
     elif value.flow_style:
         raise ConfigurationError(
             f"{key} is written in brackets, so that nothing can be added without changing what is there",
@@ -37,12 +38,13 @@ def append_entry(text: str, key: str, entry: str, *, where: str) -> str:
             todo=f"Write it as a block, or add this by hand:\n{entry}",
         )
     else:
-        indent = value.start_mark.column
-        at = max(_lines(value))
+        lines, indent, at = _LINES.split(text), value.start_mark.column, max(_lines(value))
         while at + 1 < len(lines) and _is_remark(lines[at + 1], indent):
             at += 1
-    added = [(" " * indent + line).rstrip() for line in entry.splitlines()]
-    changed = line_end.join([*lines[: at + 1], *added, *lines[at + 1 :]]) + line_end
+    if not lines[at].endswith(("\n", "\r")):
+        lines[at] += line_end
+    added = [(" " * indent + line).rstrip() + line_end for line in entry.splitlines()]
+    changed = "".join([*lines[: at + 1], *added, *lines[at + 1 :]])
     _require_only_added(text, changed, key, where)
     return changed
 
