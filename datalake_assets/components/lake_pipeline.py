@@ -18,6 +18,7 @@ from datalake_assets.names import qualified
 
 if TYPE_CHECKING:
     from datalake_assets.arrivals.sources import ArrivalSource
+    from datalake_assets.components.sql_spec import SqlSpec
 
 
 class LakePipeline(dg.Component):
@@ -65,7 +66,7 @@ def build_pipeline(location: str, spec: PipelineSpec) -> Pipeline:
     )
 
 
-def build_partitions(spec: PipelineSpec) -> dg.PartitionsDefinition[str] | None:
+def build_partitions(spec: "PipelineSpec | SqlSpec") -> dg.PartitionsDefinition[str] | None:
     """The partitions of a pipeline's assets, None for a table without."""
     if spec.partitions is None:
         return None
@@ -135,7 +136,8 @@ def build_pipeline_definitions(location: str, spec: PipelineSpec) -> dg.Definiti
 def _asset_specs(
     pipeline: Pipeline, spec: PipelineSpec, partitions: dg.PartitionsDefinition[str] | None
 ) -> tuple[dg.AssetSpec, dg.AssetSpec, list[dg.AssetSpec], dg.AssetSpec | None]:
-    from datalake_assets.components.metadata import child_schema, column_schema, raw_schema
+    from datalake_assets.components.metadata import child_schema, raw_schema
+    from datalake_assets.components.table_assets import lake_asset, warehouse_asset
 
     account = pipeline.account
     places = [f"s3://{account.raw_bucket}/{text}" for text in spec.source.s3]
@@ -152,18 +154,7 @@ def _asset_specs(
     )
     produced: dict[str, Any] = {**shared, "skippable": True}
     del produced["partitions_def"]  # the step has them
-    lake = dg.AssetSpec(
-        pipeline.lake_key,
-        deps=[raw],
-        description=pipeline.description,
-        kinds={"glue", "parquet"},
-        metadata={
-            "dagster/table_name": f"{account.glue_database}.{spec.name}",
-            "dagster/uri": f"s3://{account.lake_bucket}/{spec.name}/",
-            "dagster/column_schema": column_schema(pipeline, warehouse=False),
-        },
-        **produced,
-    )
+    lake = lake_asset(pipeline, [raw], produced)
     children = [
         dg.AssetSpec(
             child.key,
@@ -180,17 +171,4 @@ def _asset_specs(
         )
         for child in pipeline.children
     ]
-    if spec.warehouse is None:
-        return raw, lake, children, None
-    warehouse = dg.AssetSpec(
-        pipeline.warehouse_asset_key,
-        deps=[lake],
-        description=pipeline.description,
-        kinds={"redshift", "table"},
-        metadata={
-            "dagster/table_name": spec.warehouse.table,
-            "dagster/column_schema": column_schema(pipeline, warehouse=True),
-        },
-        **produced,
-    )
-    return raw, lake, children, warehouse
+    return raw, lake, children, warehouse_asset(pipeline, produced)

@@ -51,7 +51,14 @@ def raw_schema(pipeline: Pipeline) -> dg.TableSchema:
 
 
 def lake_lineage(pipeline: Pipeline) -> dg.TableColumnLineage:
-    """Which raw column each lake column comes from."""
+    """Which raw column each lake column comes from, or which columns of other tables."""
+    if pipeline.derivation is not None:
+        return dg.TableColumnLineage(
+            {
+                column: [dg.TableColumnDep(asset_key=dg.AssetKey(path), column_name=name) for path, name in sources]
+                for column, sources in pipeline.derivation.column_lineage().items()
+            }
+        )
     raw = dg.AssetKey(pipeline.raw_key)
     return dg.TableColumnLineage(
         {
@@ -88,6 +95,7 @@ def warehouse_lineage(pipeline: Pipeline) -> dg.TableColumnLineage:
 def published_metadata(pipeline: Pipeline, published: Published) -> Mapping[str, Any]:
     """What a lake materialization says about its partition."""
     counts = published.counts
+    inputs = "raw_files" if pipeline.derivation is None else "versions_read"
     return {
         "dagster/row_count": counts.rows_published,
         "dagster/uri": published.uri,
@@ -103,7 +111,7 @@ def published_metadata(pipeline: Pipeline, published: Published) -> Mapping[str,
         "version": published.version,
         "manifest": published.manifest_uri,
         "seconds": round(published.seconds, 3),
-        "raw_files": dg.MetadataValue.md(_listed([f"`{raw.key}`" for raw in published.inputs])),
+        inputs: dg.MetadataValue.md(_listed([f"`{raw.key}`" for raw in published.inputs])),
         **({"notes": dg.MetadataValue.md(_listed(list(published.notes)))} if published.notes else {}),
     }
 

@@ -5,7 +5,7 @@ the platform does it, not before.
 """
 
 from collections.abc import Iterator
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -17,11 +17,11 @@ from datalake_assets.components.publish_words import Checks, Publish, require_go
 from datalake_assets.components.run_words import RunWords
 from datalake_assets.components.source_words import KeyPatterns, parse_patterns
 from datalake_assets.components.trigger_words import LakeTrigger
-from datalake_assets.components.words import Identifier, Words
+from datalake_assets.components.warehouse_words import WarehouseTarget, warehouse_misfits
 from datalake_assets.errors import PlatformError
 from datalake_assets.formats.source_format import SourceFormat
 from datalake_assets.mapping.spec import DroppedColumn, MappingSpec, MappingWords
-from datalake_assets.names import PARTITION_COLUMN, asset_key, qualified, quarantine_table
+from datalake_assets.names import asset_key, quarantine_table
 
 
 class S3Source(SourceFormat):
@@ -31,27 +31,6 @@ class S3Source(SourceFormat):
         description="Key pattern, or a list of them: `*` within a folder, `**` over folders, `{partition}` or "
         "`{%Y}`, `{%m}`, `{%d}` where the date is."
     )
-
-
-class WarehouseTarget(Words):
-    """The Redshift table that published partitions are loaded into."""
-
-    table: str = Field(description="schema.table")
-    mode: Literal["copy", "merge"] = Field(
-        default="copy", description="copy replaces a partition; merge keeps an unpartitioned table equal to its source."
-    )
-    key: tuple[Identifier, ...] = Field(default=(), description="The columns that identify a row; needed by merge.")
-    dist: Identifier | None = Field(default=None, description="Distribution key.")
-    sort: tuple[Identifier, ...] = Field(default=(), description="Sort key, most significant first.")
-
-    @field_validator("table")
-    @classmethod
-    def _has_a_schema(cls, value: str) -> str:
-        try:
-            qualified(value)
-        except PlatformError as error:
-            raise ValueError(str(error)) from error
-        return value
 
 
 class PipelineSpec(RunWords, MappingWords):
@@ -115,27 +94,8 @@ class PipelineSpec(RunWords, MappingWords):
                 "the warehouse takes no new columns by itself: its COPY of Parquet goes by place and refuses files "
                 "with more columns than the table; choose rescue, name the columns, or leave `warehouse` away",
             )
-        mode = ("warehouse", "mode")
-        if self.partitions and warehouse.mode != "copy":
-            yield mode, "merge is for tables without partitions; a partitioned one takes copy"
-        if not self.partitions and warehouse.mode != "merge":
-            yield mode, "copy replaces partitions; a table without them takes mode: merge"
-        if warehouse.mode == "merge" and not warehouse.key:
-            yield mode, "merge needs a key: the columns that identify a row"
-        known = {name for column in self.mapped for name, _ in column.output} | (
-            {PARTITION_COLUMN} if self.partitions else set()
-        )
-        for what, names in (
-            ("key", warehouse.key),
-            ("dist", (warehouse.dist,) if warehouse.dist else ()),
-            ("sort", warehouse.sort),
-        ):
-            for name in names:
-                if name not in known:
-                    yield (
-                        ("warehouse", what),
-                        f"{name!r} is no column of the table; expected one of {', '.join(sorted(known))}",
-                    )
+        output = [pair for column in self.mapped for pair in column.output]
+        yield from warehouse_misfits(warehouse, output, is_partitioned=self.partitions is not None)
 
     def assets(self, location: str) -> tuple[tuple[str, ...], ...]:
         """Paths of all assets that a run builds; the last one makes the partition be there for other pipelines."""

@@ -229,7 +229,7 @@ def _query_error(error: Exception) -> PlatformError:
     return InvalidQuery(text)
 
 
-def _listed(lake: Lake, database: str | None) -> pa.Table:
+def _listed(lake: Tables, database: str | None) -> pa.Table:
     tables = lake.tables(database)
     return pa.table(
         {
@@ -242,7 +242,7 @@ def _listed(lake: Lake, database: str | None) -> pa.Table:
     )
 
 
-def _databases(lake: Lake) -> pa.Table:
+def _databases(lake: Tables) -> pa.Table:
     accounts = lake.databases()
     return pa.table(
         {

@@ -111,20 +111,20 @@ class Lake:
             Unavailable, AccessDenied: Glue does not answer, or not for the account's role.
         """
         names = [part.lower() for part in path]
-        account = self._account(names)
+        account = self.account_of(names)
         return self._read(account, names[-1])
 
     def partitions_of(self, path: Sequence[str], keys: Sequence[str]) -> LakeTable:
         """The same table with those of these partitions that are published, and no others; raises as `table`."""
         names = [part.lower() for part in path]
-        account = self._account(names)
+        account = self.account_of(names)
         return self._read(account, names[-1], keys)
 
     def has(self, path: Sequence[str]) -> bool:
         """Whether there is such a table."""
         names = [part.lower() for part in path]
         try:
-            account = self._account(names)
+            account = self.account_of(names)
         except InvalidQuery:
             return False
         return self._get(account, names[-1]) is not None
@@ -139,12 +139,13 @@ class Lake:
             InvalidQuery: there is no such database.
         """
         if database is not None:
-            accounts = [self._account([database.lower(), ""])]
+            accounts = [self.account_of([database.lower(), ""])]
         else:
             accounts = [self.default] if self.default else self._accounts
         return [table for account in accounts for table in _tables(account)]
 
-    def _account(self, names: Sequence[str]) -> Account:
+    def account_of(self, names: Sequence[str]) -> Account:
+        """Whose table a name is, from the registry alone; raises as `table`."""
         if len(names) == 1:
             if self.default is None:
                 raise InvalidQuery(

@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pyarrow import dataset, fs
@@ -21,6 +21,9 @@ from datalake_assets.explore.lake import LakeTable, PublishedPartition
 from datalake_assets.explore.parquet_files import ParquetObject, ParquetReader
 from datalake_assets.explore.ranges import Counter
 from datalake_assets.explore.result import TableRead
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 FIRST_PARTITIONS, MOST_PARTITIONS = 4, 64  # looked up at once: few at first, because of LIMIT
 MANIFEST_THREADS = 16
@@ -43,7 +46,6 @@ class PublishedTable(dataset.Dataset):
         self._columns: dict[str, None] = {}
         self._partitions_read = 0
         self._schema = arrow_schema([*table.columns, *table.keys])
-        self._s3 = table.session.client("s3", table.account.region)
         self._format = dataset.ParquetFileFormat()
         self._values = self._partition_values()
         self._guarantees = {key: self._guarantee(value) for key, value in self._values.items()}
@@ -111,7 +113,7 @@ class PublishedTable(dataset.Dataset):
     def _batches(
         self, partitions: Sequence[PublishedPartition], columns: list[str], filter: Any
     ) -> Iterator[pa.RecordBatch]:
-        reader = ParquetReader(self._s3, self.table.account.lake_bucket, self._schema, columns, filter, self._counter)
+        reader = ParquetReader(self._s3(), self.table.account.lake_bucket, self._schema, columns, filter, self._counter)
         return reader.batches(self._objects(partitions), self._remember)
 
     def _objects(self, partitions: Sequence[PublishedPartition]) -> Iterator[ParquetObject]:
@@ -142,10 +144,14 @@ class PublishedTable(dataset.Dataset):
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
+    def _s3(self) -> "S3Client":
+        # Not before something is read: making a client takes longer than binding a statement.
+        return self.table.session.client("s3", self.table.account.region)
+
     def _manifest(self, partition: PublishedPartition) -> Manifest:
         account, name = self.table.account, self.table.name
         try:
-            return read_manifest(self._s3, account.lake_bucket, name, partition.key, partition.version_id)
+            return read_manifest(self._s3(), account.lake_bucket, name, partition.key, partition.version_id)
         except ConfigurationError as error:
             raise ConcurrentChange(
                 f"version {partition.version_id} was removed while the query ran",
