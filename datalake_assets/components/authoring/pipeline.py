@@ -11,7 +11,7 @@ from datalake_assets import names
 from datalake_assets.accounts.registry import Account, load_registry
 from datalake_assets.components.authoring.account import require_name
 from datalake_assets.components.authoring.lake_template import lake_files
-from datalake_assets.components.authoring.tree import Tree, already_there, move_in, shown, write_files
+from datalake_assets.components.authoring.tree import Tree, move_in, require_vacant, shown, write_files
 from datalake_assets.components.authoring.words import NewName
 from datalake_assets.components.declarations import Declaration, read_declarations
 from datalake_assets.components.scaffold import DEFAULT_OWNER
@@ -69,8 +69,7 @@ def make_pipeline(
     account = _account(tree, location)
     require_pipeline_name(pipeline)
     target = tree.locations / location / pipeline
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise already_there(target)
+    require_vacant(target)
     new = NewName(location, pipeline, owner, _first_day(today or dt.date.today()))
     makers: dict[Origin, Callable[[], _Made]] = {
         "files": lambda: _from_files(tree, new, account),
@@ -78,6 +77,7 @@ def make_pipeline(
     }
     made = makers[origin]()  # a crawl takes its time: the lock is for the moves alone
     with tree.locked(), tree.staging() as staging:
+        require_vacant(target)
         staged = staging / location / pipeline
         write_files(staged, made.files)
         _require_valid(staged)
@@ -174,9 +174,9 @@ def _crawled(uri: str, new: NewName, account: Account) -> "DiscoveredTable":
         reason = "; ".join(f"{each.uri}: {each.reason}" for each in report.skipped[:3]) or "no files with records"
         raise ConfigurationError(f"the crawl found nothing to make a pipeline of: {reason}", where=uri)
     if len(tables) > 1:
-        listed = "\n".join(f"  {each.uri}" for each in tables)
+        listed = "\n".join(f"  {each.name}: {each.uri}" for each in tables)
         raise ConfigurationError(
-            f"the crawl found {len(tables)} tables, and a pipeline is made of one:\n{listed}\nName the URI of one",
+            f"the crawl found {len(tables)} tables, and a pipeline is made of one:\n{listed}\nName the folder or a file of one",
             where=uri,
         )
     return tables[0]

@@ -103,15 +103,21 @@ def move_in(staged: Path, target: Path) -> None:
         ConfigurationError: something is there already.
         AccessDenied: the place may not be written.
     """
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise already_there(target)
+    require_vacant(target)
     staged.chmod(0o755)  # a temporary folder is for its owner alone
     try:
         staged.rename(target)
     except OSError as error:
-        if target.is_dir() and any(target.iterdir()):
-            raise already_there(target) from error
+        require_vacant(target)
         raise explained(error, target) from error
+
+
+def require_vacant(target: Path) -> None:
+    """See that nothing would be overwritten; an empty folder is nothing."""
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ConfigurationError(
+            "it exists already", where=shown(target), todo="Choose another name, or delete it first"
+        )
 
 
 def replace_text(path: Path, text: str) -> "Replacement":
@@ -151,11 +157,6 @@ def uninterrupted() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def already_there(target: Path) -> ConfigurationError:
-    """The error for a folder that a command would have to overwrite."""
-    return ConfigurationError("it exists already", where=shown(target), todo="Choose another name, or delete it first")
 
 
 def explained(error: OSError, path: Path) -> PlatformError:
