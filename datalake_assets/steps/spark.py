@@ -31,7 +31,7 @@ def embedded_spark() -> Iterator[str]:
     """Start Sail in this process and yield its address."""
     _name_credentials()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    from pysail.spark import SparkConnectServer
+    from pysail.spark import SparkConnectServer  # type: ignore[import-untyped]
 
     server = SparkConnectServer(ip="127.0.0.1")
     server.start(background=True)
