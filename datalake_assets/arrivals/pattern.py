@@ -98,6 +98,12 @@ class KeyPattern:
                 break
         return found
 
+    def parts_of(self, partition: str) -> list[tuple[str, str]]:
+        """The parts of the pattern for one partition: each `literal`, `wildcard` or `digits` (two), and its text."""
+        return [
+            ("literal", _filled(value, partition)) if kind == "field" else (kind, value) for kind, value in self._parts
+        ]
+
     def _partition(self, key: str) -> str | None:
         found = self._regex.fullmatch(key)
         if found is None:

@@ -9,11 +9,14 @@ import click
 @click.argument("path", required=False, type=click.Path(exists=True, path_type=Path))
 def validate(path: Path | None) -> None:
     """Check the YAML of every pipeline (or of one file or folder) and report all mistakes at once."""
-    from datalake_assets.accounts.registry import registry
-    from datalake_assets.components.declarations import bind_expressions, read_declarations
-    from datalake_assets.project import LOCATIONS_FOLDER
+    from datalake_assets.components import validation
+    from datalake_assets.components.declarations import refuse_all
+    from datalake_assets.errors import ConfigurationError
 
-    registry()
-    found = read_declarations(path or LOCATIONS_FOLDER)
-    bind_expressions(found)
-    click.echo(f"{len(found)} pipelines are valid.")
+    found = validation.validate(path)
+    if found.registry_complaint:
+        click.echo(found.registry_complaint, err=True)
+    refuse_all(found.mistakes)
+    if found.registry_complaint:
+        raise ConfigurationError("the pipelines are valid by themselves, the account registry is not")
+    click.echo("1 pipeline is valid." if found.pipelines == 1 else f"{found.pipelines} pipelines are valid.")
