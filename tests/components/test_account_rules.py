@@ -65,8 +65,8 @@ def test_pipelines_that_fit_together_have_no_mistakes(tmp_path: Path) -> None:
         ("core_data/searches", "11:18", "core_data has no pipeline 'searches'; there is one in search"),
         ("core_data/xyz", "11:18", "core_data has no pipeline 'xyz'; it has listings"),
         ("analytics/xyz", "11:18", "analytics has no pipeline 'xyz', nor any other"),
-        ("core_dta/listings", "11:39", "there is no account 'core_dta' in the registry; did you mean 'core_data'?"),
-        ('"999999999999"/listings', "11:39", "there is no account '999999999999' in the registry; it has analytics"),
+        ("core_dta/listings", "11:37", "there is no account 'core_dta' in the registry; did you mean 'core_data'?"),
+        ('"999999999999"/listings', "11:37", "there is no account '999999999999' in the registry; it has analytics"),
     ],
 )
 def test_names_that_lead_nowhere_are_told_with_the_nearest(
