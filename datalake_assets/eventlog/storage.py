@@ -1,7 +1,7 @@
 """Dagster's PostgreSQL storage with a small connection pool, as `deploy/dagster.yaml` names it.
 
-The shipped classes open a connection for each query and look up the columns of the asset table before each asset
-query; with hundreds of pipelines that was three quarters of the database's work. Here all storages of a process share
+The shipped classes open a connection for each query and look up the columns of a table before each query of assets and
+of runs; with hundreds of pipelines that was three quarters of the database's work. Here all storages of a process share
 one pool, which also outlives a Dagster instance: a code server makes an instance for every sensor tick.
 """
 
@@ -30,6 +30,7 @@ _lock = threading.Lock()
 _engines: dict[tuple[int, str], "Engine"] = {}
 _prepared: set[tuple[type, str]] = set()
 _asset_columns: dict[str, frozenset[str]] = {}
+_run_columns: set[tuple[str, str]] = set()
 
 
 def shared_engine(url: str) -> "Engine":
@@ -57,6 +58,7 @@ def close_pools() -> None:
         _engines.clear()
         _prepared.clear()
         _asset_columns.clear()
+        _run_columns.clear()
 
 
 @contextmanager
@@ -101,6 +103,22 @@ class PooledRunStorage(PostgresRunStorage):
         """Make the storage that dagster.yaml describes (`postgres_url` or `postgres_db`)."""
         made: Self = _build(cls, PooledRunStorage, inst_data, config_value)
         return made
+
+    def has_run_stats_index_cols(self) -> bool:
+        """Tell whether runs have their times in columns; asked before each reading of runs, so only until a yes."""
+        return self._is_known("times", super().has_run_stats_index_cols)
+
+    def has_backfill_id_column(self) -> bool:
+        """Tell whether runs have their backfill in a column."""
+        return self._is_known("backfill", super().has_backfill_id_column)
+
+    def _is_known(self, what: str, ask: Callable[[], bool]) -> bool:
+        if (self.postgres_url, what) in _run_columns:
+            return True
+        if ask():
+            _run_columns.add((self.postgres_url, what))
+            return True
+        return False
 
 
 class PooledScheduleStorage(PostgresScheduleStorage):

@@ -24,6 +24,7 @@ from datalake_assets.eventlog.lookups import (
 )
 from datalake_assets.names import UNPARTITIONED
 from datalake_assets.triggers.candidates import needed
+from datalake_assets.triggers.conditions import input_name
 from datalake_assets.triggers.model import (
     AllOf,
     AnyOf,
@@ -114,13 +115,34 @@ def gather(instance: dg.DagsterInstance, asked: Sequence[Asked], now: float) -> 
             now=now,
             parents={pair: state for pair, state in states.items() if state != ParentState()},
             files=files,
-            runs=tuple(TriggeredRun(r.run_id, number_of(r.tags), r.outcome, inputs_of(r.tags)) for r in own),
+            runs=tuple(_triggered(own, states)),
             own_data_id=data.get(_place(trigger.pipeline.asset, partition), 0),
         )
         waits = [run.stale_in for run in own[:1] if run.stale_in is not None]
         waits += [seconds for pair in pairs if (seconds := runs.stale_in.get(pair)) is not None]
         found.append(Gathered(facts, min(waits, default=None)))
     return found
+
+
+def _triggered(runs: Sequence[_Run], states: Mapping[tuple[str, str], ParentState]) -> Iterable[TriggeredRun]:
+    """The child's runs, the newest first, with all that they are known to have read.
+
+    A run reads what is there when it begins: also what came after it was decided on, and before it was made. What a
+    person's run has read since, is no news either.
+    """
+    read_until = 0
+    for run in runs:
+        number = number_of(run.tags)
+        if number or run.outcome == "SUCCESS":
+            read_until = max(read_until, run.planned_id)
+        if not number:
+            yield TriggeredRun(run.run_id, 0, run.outcome, {})
+            continue
+        inputs = inputs_of(run.tags)
+        for pair, state in states.items():
+            if inputs.get(name := input_name(*pair), 0) < state.data_id < read_until:
+                inputs[name] = state.data_id
+        yield TriggeredRun(run.run_id, number, run.outcome, inputs)
 
 
 def executions(condition: Condition) -> Iterable[Execution]:
