@@ -35,7 +35,7 @@ class StepsSpec(RunWords):
         """The steps, each with those that it needs."""
         return [words.step(needs) for words, needs in zip(self.steps, self._needs(), strict=True)]
 
-    def misfits_in(self, folder: Path) -> Iterator[Located]:
+    def mistakes_beside(self, folder: Path) -> Iterator[Located]:
         """What the steps name and the folder of the declaration does not have: files, functions."""
         for number, words in enumerate(self.steps):
             yield from (((("steps", number, *place), text)) for place, text in words.missing(folder))
