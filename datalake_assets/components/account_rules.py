@@ -12,6 +12,7 @@ from datalake_assets.components.declarations import AnyDeclaration, Everything, 
 from datalake_assets.components.triggering import Needed, waits_for
 from datalake_assets.components.yaml_file import Mistake
 from datalake_assets.errors import AccessDenied
+from datalake_assets.names import asset_key
 
 MOST_NAMES = 12  # in one message
 
@@ -41,27 +42,25 @@ class Landscape:
         )
 
     @cached_property
-    def tables(self) -> dict[str, str]:
-        """Every lake table, `location/table`, and the pipeline that writes it."""
-        return {
-            f"{location}/{table}": name
-            for name, each in self.pipelines.items()
-            for location, layer, table in each.spec.assets(each.location)
-            if layer == "lake"
-        }
+    def tables(self) -> frozenset[str]:
+        """The lake tables that can be read: those called like the pipelines that make them."""
+        return frozenset(
+            name for name, each in self.pipelines.items() if tuple(_lake_of(name)) in each.spec.assets(each.location)
+        )
 
     @cached_property
     def waits(self) -> dict[str, list[Needed]]:
         """What each pipeline waits for."""
         return {name: waits_for(each.location, each.spec) for name, each in self.pipelines.items()}
 
-    def pipeline_of(self, needed: Needed) -> str:
-        """The pipeline that is waited for: of a table that is read, the one that writes it."""
-        return needed.pipeline if needed.words else self.tables.get(needed.pipeline, needed.pipeline)
-
     def knows(self, name: str) -> bool:
         """Whether there is such a pipeline, even if its file holds mistakes."""
         return name in self.pipelines or name in self.broken
+
+
+def _lake_of(name: str) -> list[str]:
+    location, _, table = name.partition("/")
+    return asset_key(location, "lake", table)
 
 
 def mistakes_between(landscape: Landscape) -> list[Mistake]:
@@ -72,7 +71,7 @@ def mistakes_between(landscape: Landscape) -> list[Mistake]:
         mistakes += [mistake_in(each.path, place and ("attributes", *place), text) for place, text in places]
     for chain in cycles(landscape):
         first = chain[0]
-        needed = next(each for each in _edges(landscape, first) if landscape.pipeline_of(each) == chain[1])
+        needed = next(each for each in _edges(landscape, first) if each.pipeline == chain[1])
         text = f"a cycle, in which each waits for the next: {' → '.join(chain)}"
         mistakes.append(mistake_in(landscape.pipelines[first].path, ("attributes", *needed.place), text))
     return mistakes
@@ -108,8 +107,10 @@ def _lost_names(landscape: Landscape, name: str) -> Iterator[_Place]:
         if location not in landscape.accounts.accounts:
             near = _near(location, landscape.accounts.accounts)
             yield ("reads", at), f"there is no account {location!r} in the registry{near}"
-        elif table not in landscape.tables and not any(one.startswith(f"{location}/") for one in landscape.broken):
-            yield ("reads", at), _no_such("table", location, wanted, list(landscape.tables))
+        elif table in landscape.crawls or (table in landscape.pipelines and table not in landscape.tables):
+            yield ("reads", at), f"{table} makes no lake table; only a LakePipeline and a SqlPipeline do"
+        elif not landscape.knows(table):
+            yield ("reads", at), _no_such("table", location, wanted, sorted(landscape.tables))
 
 
 def _no_such(what: str, location: str, wanted: str, all_names: Sequence[str]) -> str:
@@ -137,7 +138,7 @@ def _missing_grants(landscape: Landscape, each: AnyDeclaration) -> Iterator[_Pla
     accounts = landscape.accounts
     for at, (table, _) in enumerate(each.spec.parents_read()):
         owner, _, name = table.partition("/")
-        if not {owner, each.location} <= set(accounts.accounts) or table not in landscape.tables:
+        if not {owner, each.location} <= set(accounts.accounts) or not landscape.knows(table):
             continue
         if not is_granted(each.location, owner, name, accounts=accounts):
             try:
@@ -157,14 +158,13 @@ def _edges(landscape: Landscape, name: str) -> list[Needed]:
         for at, (table, span) in enumerate(each.spec.parents_read())
         if span.offset >= 0 and table not in waited
     ]
-    return [needed for needed in (*waits, *reads) if landscape.pipeline_of(needed) in landscape.pipelines]
+    return [needed for needed in (*waits, *reads) if needed.pipeline in landscape.pipelines]
 
 
 def cycles(landscape: Landscape) -> list[tuple[str, ...]]:
     """Each group of pipelines that wait for each other, as one shortest chain that ends where it began."""
     graph = {
-        name: list(dict.fromkeys(landscape.pipeline_of(needed) for needed in _edges(landscape, name)))
-        for name in landscape.pipelines
+        name: list(dict.fromkeys(needed.pipeline for needed in _edges(landscape, name))) for name in landscape.pipelines
     }
     found: list[tuple[str, ...]] = []
     told: set[str] = set()

@@ -26,7 +26,7 @@ def _idle(landscape: Landscape, each: AnyDeclaration) -> Iterator[Located]:
     if words is not None and not waits and words.schedule is None and not isinstance(words, LakeTrigger):
         yield ("trigger",), "it names nothing that starts a run: schedule or executions; without it people do"
     for needed in waits:
-        parent = landscape.pipelines.get(landscape.pipeline_of(needed))
+        parent = landscape.pipelines.get(needed.pipeline)
         if parent is not None:
             yield from _never(each, parent, needed)
 
