@@ -197,7 +197,7 @@ def _settled(
     if go is not None and (not_before is None or not_before <= case.now):
         return go
     if go is None and looked.is_declined:
-        return Done(f"it is not wanted: waits for {both(each.what for each in looked.missing)}")
+        return Done(f"not wanted: it is for {both(each.what for each in looked.missing)}")
     return _wait(case, _all_missing(case, looked, go, not_before), None if is_latest else latest)
 
 
