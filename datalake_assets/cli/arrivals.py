@@ -59,7 +59,7 @@ def tables(pipelines: tuple[str, ...], as_json: bool) -> None:
     from datalake_assets.components.arriving import report_arrivals
     from datalake_assets.components.pipelines import find_pipelines
 
-    declared = find_pipelines(pipelines)
+    declared = find_pipelines(pipelines, raw=True)
     with _run_states() as run_states:
         reports = report_arrivals(declared, run_states)
     if as_json:
@@ -114,7 +114,7 @@ def explain(pipeline: str, partition: str | None, as_json: bool) -> None:
     from datalake_assets.components import arriving
     from datalake_assets.components.pipelines import find_pipeline
 
-    declared = find_pipeline(pipeline)
+    declared = find_pipeline(pipeline, raw=True)
     key = declared.partition(partition)
     with _run_states() as run_states:
         found = arriving.explain(declared, key, run_states)

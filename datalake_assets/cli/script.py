@@ -25,9 +25,9 @@ def script(pipeline: str, engine: str, output: Path | None) -> None:
     from datalake_assets.components.pipelines import find_pipeline
     from datalake_assets.mapping.scripts.script import ENGINES, print_script
 
-    declared = find_pipeline(pipeline)
+    declared = find_pipeline(pipeline, raw=True)
     (chosen,) = (each for each in ENGINES if each == engine)
-    patterns = [str(pattern) for pattern in declared.spec.source.s3]
+    patterns = [str(pattern) for pattern in declared.raw_spec.source.s3]
     text = print_script(declared.name, declared.pipeline.mapping, patterns, chosen)
     if output is None:
         click.echo(text, nl=False)

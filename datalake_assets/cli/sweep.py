@@ -43,7 +43,7 @@ def sweep(
 
     if partitions and recent_days is not None:
         raise click.UsageError("--partition and --recent exclude each other")
-    wanted = find_locations(locations)
+    wanted = find_locations(locations, raw=True)
     require_partition(wanted, partitions)
     done: list[tuple[str, SweepResult, float]] = []
     failed: dict[str, str] = {}

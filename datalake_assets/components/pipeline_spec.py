@@ -47,7 +47,7 @@ class PipelineSpec(RunWords, MappingWords):
     @classmethod
     def _fits_the_partitions(cls, trigger: LakeTrigger, info: ValidationInfo) -> LakeTrigger:
         if "partitions" in info.data:
-            trigger.arrivals.require_partitions(_partition_kind(info.data["partitions"]))
+            trigger.arrivals.require_partitions(partition_kind(info.data["partitions"]))
         return trigger
 
     @field_validator("checks")
@@ -107,7 +107,7 @@ class PipelineSpec(RunWords, MappingWords):
 
     def partition_kind(self) -> PartitionKind:
         """Which texts are partition keys of the pipeline."""
-        return _partition_kind(self.partitions)
+        return partition_kind(self.partitions)
 
     def key_patterns(self) -> tuple[KeyPattern, ...]:
         """Which keys of the raw bucket are the pipeline's objects."""
@@ -124,7 +124,8 @@ class PipelineSpec(RunWords, MappingWords):
         return MappingSpec(source=source, **words)
 
 
-def _partition_kind(partitions: DailyPartitions | None) -> PartitionKind:
+def partition_kind(partitions: DailyPartitions | None) -> PartitionKind:
+    """Which texts are partition keys."""
     return (
         Daily(start=partitions.daily, end=partitions.end, timezone=partitions.time_zone)
         if partitions

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datalake_assets.arrivals.sweep import REQUESTS_PER_SECOND
-from datalake_assets.components.pipelines import declared_pipelines
+from datalake_assets.components.pipelines import with_raw_files
 from datalake_assets.project import LOCATIONS_FOLDER
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def sweep_location(
     from datalake_assets.arrivals.sweep import is_whole_cheaper, recent_partitions, sweep
 
     account = session(location)
-    sources = [each.source for each in declared_pipelines(folder) if each.location == location]
+    sources = [each.source for each in with_raw_files(folder) if each.location == location]
     ledger = Ledger()
     if partitions is None and recent_days is not None:
         recent = recent_partitions(ledger, sources, dt.datetime.now(dt.UTC), recent_days)

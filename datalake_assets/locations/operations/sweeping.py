@@ -42,5 +42,5 @@ EVERYTHING = Upkeep(
 @dg.definitions
 def sweeping() -> dg.Definitions:
     """Both sweeps, one step for each location that has pipelines."""
-    locations = find_locations([])
+    locations = find_locations([], raw=True)
     return dg.Definitions.merge(build_upkeep(RECENT, locations), build_upkeep(EVERYTHING, locations))
