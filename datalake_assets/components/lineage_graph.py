@@ -5,13 +5,22 @@ No database, no AWS and no code location is asked: what is declared is what the 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from datalake_assets.components.dbt_nodes import DBT_LOCATION, built_nodes, dagster_meta, node_key, parent_nodes
-from datalake_assets.errors import PlatformError
+from datalake_assets.errors import PlatformError, Unsupported
+from datalake_assets.names import asset_key
 from datalake_assets.project import DBT_PROJECT, LOCATIONS_FOLDER
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from datalake_assets.components.declarations import AnyDeclaration
+    from datalake_assets.components.pipeline_spec import PipelineSpec
+    from datalake_assets.components.sql_spec import SqlSpec
+    from datalake_assets.ingest.pipeline import Pipeline
 
 Kind = Literal["raw", "lake", "warehouse", "steps", "dbt", "unknown"]
 
@@ -107,8 +116,9 @@ def read_graph(folder: Path = LOCATIONS_FOLDER, dbt_project: Path | None = None)
     from datalake_assets.components.declarations import read_all
 
     graph = AssetGraph()
-    for each in read_all(folder):
-        for asset, columns in _declared(each.location, each.spec):
+    declared = {each.name: each for each in read_all(folder)}
+    for each in declared.values():
+        for asset, columns in _declared(each, declared, folder):
             graph.add(asset, columns)
     if dbt_project is None and (folder / DBT_LOCATION).is_dir():
         dbt_project = DBT_PROJECT
@@ -121,53 +131,97 @@ def read_graph(folder: Path = LOCATIONS_FOLDER, dbt_project: Path | None = None)
     return graph
 
 
-def _declared(location: str, spec: Any) -> Iterator[tuple[LineageAsset, Callable[[], Columns]]]:
+def _declared(
+    each: "AnyDeclaration", declared: "Mapping[str, AnyDeclaration]", folder: Path
+) -> Iterator[tuple[LineageAsset, Callable[[], Columns]]]:
     from datalake_assets.components.pipeline_spec import PipelineSpec
+    from datalake_assets.components.sql_spec import SqlSpec
+    from datalake_assets.components.triggering import waits_for
 
+    spec = each.spec
     if isinstance(spec, PipelineSpec):
-        yield from _lake_assets(location, spec)
+        yield from _mapped_assets(each.location, spec)
+    elif isinstance(spec, SqlSpec):
+        yield from _queried_assets(each.location, spec, folder)
+    else:
+        needed = [declared[need.pipeline] for need in waits_for(each.location, spec) if need.pipeline in declared]
+        parents = tuple(dict.fromkeys(_name(one.spec.assets(one.location)[-1]) for one in needed if one is not each))
+        for path in spec.assets(each.location):
+            yield LineageAsset(_name(path), "steps", each.name, spec.owner, None, parents), dict
 
 
-def _lake_assets(location: str, spec: Any) -> Iterator[tuple[LineageAsset, Callable[[], Columns]]]:
+def _mapped_assets(location: str, spec: "PipelineSpec") -> Iterator[tuple[LineageAsset, Callable[[], Columns]]]:
+    """Raw files, lake table with its children, warehouse table."""
     from datalake_assets.components import metadata
     from datalake_assets.components.lake_pipeline import build_pipeline
 
     pipeline = build_pipeline(location, spec)
-    raw, lake = _name(pipeline.raw_key), _name(pipeline.lake_key)
-    shared: dict[str, Any] = {"pipeline": pipeline.source_id, "owner": spec.owner}
-    database = pipeline.account.glue_database
-
-    def schema_of(schema: Any, lineage: Any = None) -> Columns:
-        known = _columns(lineage) if lineage is not None else {}
-        return {column.name: known.get(column.name, ()) for column in schema.columns}
+    raw, database = _name(pipeline.raw_key), pipeline.account.glue_database
 
     def child_columns(child: Any) -> Columns:
-        return schema_of(metadata.child_schema(pipeline, child), metadata.child_lineage(pipeline, child))
+        return _columns_of(metadata.child_schema(pipeline, child), metadata.child_lineage(pipeline, child))
 
     yield (
-        LineageAsset(raw, "raw", **shared, table=None, parents=()),
-        lambda: schema_of(metadata.raw_schema(pipeline)),
+        LineageAsset(raw, "raw", pipeline.source_id, spec.owner, None, ()),
+        lambda: dict.fromkeys((column.name for column in metadata.raw_schema(pipeline).columns), ()),
     )
-    yield (
-        LineageAsset(lake, "lake", **shared, table=f"{database}.{spec.name}", parents=(raw,)),
-        lambda: schema_of(metadata.column_schema(pipeline, warehouse=False), metadata.lake_lineage(pipeline)),
-    )
+    yield from _table_assets(location, spec, (raw,), lambda: pipeline)
     for child in pipeline.children:
         parents = (raw, _name([*pipeline.lake_key[:2], child.parent]))
         yield (
-            LineageAsset(_name(child.key), "lake", **shared, table=f"{database}.{child.name}", parents=parents),
+            LineageAsset(_name(child.key), "lake", pipeline.source_id, spec.owner, f"{database}.{child.name}", parents),
             partial(child_columns, child),
         )
+
+
+def _queried_assets(
+    location: str, spec: "SqlSpec", folder: Path
+) -> Iterator[tuple[LineageAsset, Callable[[], Columns]]]:
+    """Lake table and warehouse table of a query."""
+
+    @cache
+    def pipeline() -> "Pipeline":
+        from datalake_assets.components.sql_pipeline import build_sql_pipeline
+        from datalake_assets.components.sql_reads import build_derivation
+
+        return build_sql_pipeline(location, spec, build_derivation(location, spec, folder))
+
+    read = [table.partition("/") for table, _ in spec.parents_read()]
+    parents = tuple(_name(asset_key(account, "lake", table)) for account, _, table in read)
+    yield from _table_assets(location, spec, parents, pipeline)
+
+
+def _table_assets(
+    location: str, spec: "PipelineSpec | SqlSpec", parents: tuple[str, ...], pipeline: "Callable[[], Pipeline]"
+) -> Iterator[tuple[LineageAsset, Callable[[], Columns]]]:
+    """The lake table, and the warehouse table if there is one."""
+    from datalake_assets.accounts.registry import registry
+    from datalake_assets.components import metadata
+
+    lake, name = _name(asset_key(location, "lake", spec.name)), f"{location}/{spec.name}"
+
+    def lake_columns() -> Columns:
+        lineage = metadata.lake_lineage(pipeline())
+        if not lineage.deps_by_column:
+            raise Unsupported("its query cannot be followed column by column", where=name)
+        return _columns_of(metadata.column_schema(pipeline(), warehouse=False), lineage)
+
+    def warehouse_columns() -> Columns:
+        # The load takes over all columns under their names, that of the partition too.
+        schema = metadata.column_schema(pipeline(), warehouse=True)
+        return {column.name: (Column(lake, column.name),) for column in schema.columns}
+
+    database = registry().account(location).glue_database
+    yield LineageAsset(lake, "lake", name, spec.owner, f"{database}.{spec.name}", parents), lake_columns
     if spec.warehouse is not None:
-        name = _name(pipeline.warehouse_asset_key)
-        yield (
-            LineageAsset(name, "warehouse", **shared, table=spec.warehouse.table, parents=(lake,)),
-            # The load takes over all columns under their names, that of the partition too.
-            lambda: {
-                column.name: (Column(lake, column.name),)
-                for column in metadata.column_schema(pipeline, warehouse=True).columns
-            },
-        )
+        warehouse = _name(asset_key(location, "warehouse", spec.name))
+        yield LineageAsset(warehouse, "warehouse", name, spec.owner, spec.warehouse.table, (lake,)), warehouse_columns
+
+
+def _columns_of(schema: "dg.TableSchema", lineage: "dg.TableColumnLineage") -> Columns:
+    """All columns of a table, those that come from nothing too."""
+    known = _columns(lineage)
+    return {column.name: known.get(column.name, ()) for column in schema.columns}
 
 
 def _add_models(graph: AssetGraph, manifest: Mapping[str, Any]) -> None:
@@ -185,7 +239,6 @@ def _model_columns(graph: AssetGraph, node: Mapping[str, Any], manifest: Mapping
 
     from datalake_assets.components.dbt_lineage import Relation, column_lineage
     from datalake_assets.components.dbt_nodes import relation_name, rendered
-    from datalake_assets.errors import Unsupported
 
     if node["resource_type"] != "model":
         return dict.fromkeys(node["columns"], ())
@@ -201,7 +254,7 @@ def _model_columns(graph: AssetGraph, node: Mapping[str, Any], manifest: Mapping
     return _columns(found)
 
 
-def _columns(lineage: Any) -> Columns:
+def _columns(lineage: "dg.TableColumnLineage") -> Columns:
     """What Dagster's metadata says of the columns of a table."""
     return {
         name: tuple(Column(dep.asset_key.to_user_string(), dep.column_name) for dep in deps)
