@@ -5,6 +5,7 @@ second time it comes. A schedule of every hour follows real hours: the hour that
 skipped one none. These are Dagster's rules for schedules; its own functions find the ticks.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -83,6 +84,8 @@ def cron_refusal(cron: str) -> str | None:
             return "it is no cron expression of five fields: minute, hour, day of month, month, day of week"
         if has_out_of_range_cron_interval(cron):
             return "one of its steps is longer than its field"
+        if re.search(r"\b(\w+)-\1\b", cron):  # read as "every" by the parser
+            return "one of its ranges ends where it begins"
         next(cron_string_iterator(0.0, cron, "UTC"))
     except ValueError:
         return "it never ticks"
@@ -102,7 +105,7 @@ def _ticks_of_day(cron: str, time_zone: str, day: datetime) -> tuple[datetime, .
 def _walk(cron: str, time_zone: str, begin: datetime, end: datetime) -> Iterator[datetime]:
     from dagster._utils.schedules import cron_string_iterator
 
-    for tick in cron_string_iterator(begin.timestamp(), cron, time_zone):
+    for tick in cron_string_iterator(begin.timestamp(), _for_dagster(cron), time_zone):
         if (at := tick.astimezone(UTC)) >= end:
             return
         yield at
@@ -112,11 +115,16 @@ def _walk(cron: str, time_zone: str, begin: datetime, end: datetime) -> Iterator
 def _first_from(cron: str, time_zone: str, moment: datetime) -> datetime:
     from dagster._utils.schedules import cron_string_iterator
 
-    return next(cron_string_iterator(moment.timestamp(), cron, time_zone)).astimezone(UTC)
+    return next(cron_string_iterator(moment.timestamp(), _for_dagster(cron), time_zone)).astimezone(UTC)
 
 
 @lru_cache(maxsize=4096)
 def _last_until(cron: str, time_zone: str, moment: datetime) -> datetime:
     from dagster._utils.schedules import reverse_cron_string_iterator
 
-    return next(reverse_cron_string_iterator(moment.timestamp(), cron, time_zone)).astimezone(UTC)
+    return next(reverse_cron_string_iterator(moment.timestamp(), _for_dagster(cron), time_zone)).astimezone(UTC)
+
+
+def _for_dagster(cron: str) -> str:
+    """Dagster looks for leap days from the day before on, so from the leap day itself it finds the one after."""
+    return cron.replace(" 29 2 *", " 29 FEB *")
