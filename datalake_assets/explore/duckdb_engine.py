@@ -7,9 +7,10 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -27,6 +28,7 @@ from datalake_assets.names import quoted
 ENGINE = "duckdb"
 MEMORY_LIMIT = "1GB"
 BATCH_ROWS = 65_536
+INTERRUPT_SECONDS = 0.05  # between interrupts: one that comes before the work has begun ends nothing
 Answer = TypeVar("Answer")
 _LIMIT = re.compile(r"\d+(\.\d+)?\s*[KMGT]i?B", re.IGNORECASE)
 
@@ -91,6 +93,8 @@ class _Session:
         self._connection.execute("SET enable_progress_bar = false").fetchall()
         self._tables: dict[str, PublishedTable] = {}
         self._worker = ThreadPoolExecutor(1, "query")
+        self._busy = threading.Lock()
+        self._is_over = False
         self._plan = ""
         self._begin = time.monotonic()
         self._seconds: float | None = None
@@ -183,14 +187,25 @@ class _Session:
 
     def _interruptible(self, step: Callable[[], Answer]) -> Answer:
         """Do what may take long so that Ctrl-C ends it: DuckDB does not look for signals while it works."""
-        doing = self._worker.submit(step)
+
+        def guarded() -> Answer:
+            with self._busy:
+                if self._is_over:
+                    raise CancelledError
+                return step()
+
         try:
-            return doing.result()
+            return self._worker.submit(guarded).result()
         except BaseException:
-            if not doing.done():
-                self._connection.interrupt()
-                wait([doing])
+            self._end_work()
             raise
+
+    def _end_work(self) -> None:
+        """See that the worker does nothing and begins nothing; a signal can come before its work has begun."""
+        self._is_over = True
+        while not self._busy.acquire(timeout=INTERRUPT_SECONDS):
+            self._connection.interrupt()
+        self._busy.release()
 
     def _answer(self, table: pa.Table) -> QueryResult:
         self.close()
@@ -204,6 +219,7 @@ class _Session:
     def close(self) -> None:
         if self._seconds is None:
             self._seconds = time.monotonic() - self._begin
+            self._end_work()
             self._worker.shutdown()
             self._connection.close()
             shutil.rmtree(self._scratch, ignore_errors=True)
