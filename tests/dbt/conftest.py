@@ -75,6 +75,14 @@ LAKE_TABLES = {
         SELECT tailnum AS tail_number, year::INT AS year_built, type, manufacturer, model, engines::INT AS engines,
             seats::INT AS seats, speed::INT AS cruising_speed_mph, engine
         FROM planes""",
+    # Made up: two days of three cities.
+    "pipeline_x": """
+        SELECT make_date(2026, 1, day) AS dt, city, live::BIGINT AS live_listings, searches::BIGINT AS searches,
+            (searches // 2)::BIGINT AS searchers, round(searches / live, 3)::DOUBLE AS searches_per_listing,
+            round(searches / live, 3)::DOUBLE AS searches_per_listing_7_days,
+            CASE day WHEN 2 THEN 0.0 END::DOUBLE AS trend_percent, day::INT AS days_in_trend
+        FROM (VALUES (1, 'Berlin', 100, 640), (1, 'Köln', 50, 100), (1, 'Leipzig', 40, 320),
+            (2, 'Berlin', 90, 720), (2, 'Köln', 60, 100), (2, 'Leipzig', 40, 0)) AS made(day, city, live, searches)""",
 }
 SOURCE_COLUMNS = (
     "'s3://raw/file.csv' AS _source_file, row_number() OVER () AS _source_row, NULL::VARCHAR AS _rescued_data"
@@ -91,7 +99,7 @@ REDSHIFT_TYPES = {
 
 @pytest.fixture(scope="session")
 def lake(sandbox: Sandbox, raw: duckdb.DuckDBPyConnection, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The five tables of schema `lake`, copied from Parquet objects as the platform would."""
+    """The tables of schema `lake`, copied from Parquet objects as the platform would."""
     folder = tmp_path_factory.mktemp("lake")
     bucket = registry().account("flights").lake_bucket
     with connect(warehouse_secret("analytics")) as warehouse:

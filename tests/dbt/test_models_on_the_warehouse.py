@@ -119,6 +119,19 @@ def test_every_flight_counts_once_for_each_factor(
     )
 
 
+def test_cities_are_ranked_by_the_searches_for_each_listing(built: dg.ExecuteInProcessResult) -> None:
+    found = ask(
+        "SELECT extract(day FROM search_date), city, demand_rank, share_of_searches"
+        " FROM marts.daily_searches_per_listing ORDER BY 1, demand_rank"
+    )
+
+    shares = {(1, "Leipzig"): 320 / 1060, (1, "Berlin"): 640 / 1060, (1, "Köln"): 100 / 1060}
+    shares |= {(2, "Berlin"): 720 / 820, (2, "Köln"): 100 / 820, (2, "Leipzig"): 0.0}
+    assert [(int(day), city) for day, city, _, _ in found] == list(shares)
+    assert [rank for _, _, rank, _ in found] == [1, 2, 3, 1, 2, 3]
+    assert [float(share) for *_, share in found] == pytest.approx(list(shares.values()), abs=0.0001)
+
+
 def metadata_of(result: dg.ExecuteInProcessResult, *key: str) -> dict[str, Any]:
     [event] = [each for each in result.get_asset_materialization_events() if each.asset_key == dg.AssetKey(key)]
     return {name: value.value for name, value in event.materialization.metadata.items()}
