@@ -2,20 +2,25 @@
 
 import datetime as dt
 import difflib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from datalake_assets import names
+from datalake_assets.accounts.grants import require_grant
 from datalake_assets.accounts.registry import Account, load_registry
 from datalake_assets.components.authoring.account import require_name
 from datalake_assets.components.authoring.lake_template import lake_files
+from datalake_assets.components.authoring.sql_template import ReadTable, sql_files
+from datalake_assets.components.authoring.steps_template import steps_files
 from datalake_assets.components.authoring.tree import Tree, move_in, require_vacant, shown, write_files
 from datalake_assets.components.authoring.words import NewName
-from datalake_assets.components.declarations import Declaration, read_declarations
+from datalake_assets.components.declarations import AnyDeclaration, read_everything
 from datalake_assets.components.scaffold import DEFAULT_OWNER
 from datalake_assets.components.scaffold_columns import LONGEST_TABLE
+from datalake_assets.components.validation import validate
 from datalake_assets.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -23,6 +28,8 @@ if TYPE_CHECKING:
 
 Origin = Literal["files", "crawl", "sql", "steps"]
 PAST_DAYS = 7
+MOST_NAMES = 12  # in one message
+COPIED = (".yaml", ".yml", ".sql", ".py")  # what declarations consist of
 
 
 @dataclass(frozen=True)
@@ -74,14 +81,17 @@ def make_pipeline(
     makers: dict[Origin, Callable[[], _Made]] = {
         "files": lambda: _from_files(tree, new, account),
         "crawl": lambda: _from_crawl(tree, new, account, uri),
+        "sql": lambda: _from_sql(tree, new, reads),
+        "steps": lambda: _Made(steps_files(new), (_rerun(new),)),
     }
     made = makers[origin]()  # a crawl takes its time: the lock is for the moves alone
     with tree.locked(), tree.staging() as staging:
         require_vacant(target)
-        staged = staging / location / pipeline
+        staged = staging / tree.locations.name / location / pipeline
+        _copy_declarations(tree.locations, staging / tree.locations.name)
         write_files(staged, made.files)
         _require_valid(staged)
-        _require_own_tables(tree, staged)
+        _require_own_tables(staged)
         move_in(staged, target)
     folder = shown(target)
     first = ((f"pytest {folder}", "its own test"), (f"datalake validate {folder}", "after each change"))
@@ -176,40 +186,94 @@ def _crawled(uri: str, new: NewName, account: Account) -> "DiscoveredTable":
     if len(tables) > 1:
         listed = "\n".join(f"  {each.name}: {each.uri}" for each in tables)
         raise ConfigurationError(
-            f"the crawl found {len(tables)} tables, and a pipeline is made of one:\n{listed}\nName the folder or a file of one",
+            f"the crawl found {len(tables)} tables, and a pipeline is made of one:\n{listed}",
             where=uri,
+            todo="Name the folder or a file of one",
         )
     return tables[0]
 
 
+def _from_sql(tree: Tree, new: NewName, reads: Sequence[str]) -> _Made:
+    found = {f"{location}/{table}": each.spec.calendar() for each, location, table in _lake_tables(tree.locations)}
+    own = sorted(each for each in found if each.startswith(f"{new.location}/"))
+    if not reads and not own:
+        raise ConfigurationError(
+            f"{new.location} has no lake table yet", expected="--reads ACCOUNT/TABLE, a table of another account"
+        )
+    wanted = list(dict.fromkeys(reads or own[:1]))
+    for name in wanted:
+        if name not in found:
+            raise _unknown_table(name, list(found))
+        location, _, table = name.partition("/")
+        require_grant(new.location, location, table, accounts=load_registry(tree.registry))
+    calendars = [found[name] for name in wanted if found[name].every is not None]
+    if calendars:
+        new = replace(new, day=max(each.start for each in calendars).isoformat())
+    ends = [each.end for each in calendars if each.end is not None]
+    files = sql_files(
+        new,
+        reads=[ReadTable(name, found[name].every is not None) for name in wanted],
+        is_daily=bool(calendars),
+        end=min(ends).isoformat() if ends else None,
+        warehouse=_warehouse_table(tree, new),
+    )
+    return _Made(files, (_rerun(new) if calendars else (f"datalake rerun {new.location}/{new.name}", "runs it now"),))
+
+
+def _unknown_table(name: str, known: Sequence[str]) -> ConfigurationError:
+    near = difflib.get_close_matches(name, known, n=1)
+    return ConfigurationError(
+        f"no pipeline makes a lake table {name!r}",
+        expected="ACCOUNT/TABLE, one of " + ", ".join(sorted(known)[:MOST_NAMES]),
+        todo=f"Did you mean {near[0]}?" if near else None,
+    )
+
+
+def _rerun(new: NewName) -> tuple[str, str]:
+    return f"datalake rerun {new.location}/{new.name} {new.day}", "runs a day now"
+
+
+def _lake_tables(folder: Path) -> Iterator[tuple[AnyDeclaration, str, str]]:
+    """Each lake table of the files without mistakes: its pipeline, its account and its name."""
+    for declared in read_everything(folder).pipelines:
+        for location, layer, table in declared.spec.assets(declared.location):
+            if layer == "lake":
+                yield declared, location, table
+
+
 def _warehouse_table(tree: Tree, new: NewName) -> str:
     """`lake.<name>`, or a longer name if the table of another pipeline is called so."""
-    taken = {each.spec.warehouse.table for each in _declared(tree.locations) if each.spec.warehouse}
+    targets = [getattr(each.spec, "warehouse", None) for each in read_everything(tree.locations).pipelines]
+    taken = {each.table for each in targets if each is not None}
     wanted = f"lake.{new.name}"
     return wanted if wanted not in taken else f"lake.{f'{new.location}_{new.name}'[: names.MAX_IDENTIFIER_CHARACTERS]}"
 
 
-def _declared(folder: Path) -> list[Declaration]:
-    """The pipelines below a folder; none if a file has mistakes, which are for `datalake validate` to tell."""
-    try:
-        return read_declarations(folder)
-    except ConfigurationError:
-        return []
+def _copy_declarations(folder: Path, target: Path) -> None:
+    """A copy of all that is declared, to look at the new pipeline beside the others before anybody sees it."""
+    for path in folder.rglob("*"):
+        if path.suffix in COPIED and path.is_file() and "__pycache__" not in path.parts:
+            place = target / path.relative_to(folder)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, place)
 
 
-def _require_own_tables(tree: Tree, staged: Path) -> None:
-    """See that no pipeline of the account writes a table of the same name, as a child or a quarantine."""
-    mine = {staged.name, names.quarantine_table(staged.name)}
-    mine |= {level.child.table for each in _declared(staged) for level in each.spec.levels}
-    for other in _declared(tree.locations / staged.parent.name):
-        tables = {other.spec.name, names.quarantine_table(other.spec.name)}
-        tables |= {level.child.table for level in other.spec.levels}
-        if clash := sorted(mine & tables):
-            raise ConfigurationError(f"the table {clash[0]!r} belongs to {shown(other.path)} already")
+def _require_own_tables(staged: Path) -> None:
+    """See that no table of the account is also the quarantine of another one."""
+    owners: dict[str, Path] = {}
+    for declared, _, table in _lake_tables(staged.parent):
+        for name in (table, names.quarantine_table(table)):
+            owner = owners.setdefault(name, declared.path)
+            if owner != declared.path:
+                other = owner if declared.path.parent == staged else declared.path
+                raise ConfigurationError(f"the table {name!r} belongs to the pipeline {other.parent.name} already")
 
 
 def _require_valid(staged: Path) -> None:
-    """See that what was written is what the platform takes, before anybody sees it."""
-    from datalake_assets.components.declarations import bind_expressions
-
-    bind_expressions(read_declarations(staged))
+    """See that what was written is what the platform takes, beside all other pipelines."""
+    found = validate(staged, folder=staged.parent.parent)
+    if found.registry_complaint:
+        raise ConfigurationError(found.registry_complaint)
+    if found.mistakes:
+        listed = "\n".join(f"  {Path(each.path).name}:{each.line}: {each.text}" for each in found.mistakes)
+        raise ConfigurationError(f"the new pipeline would have mistakes:\n{listed}")

@@ -20,11 +20,15 @@ from tests.components.authoring.conftest import everything
 TODAY = dt.date(2026, 11, 21)
 
 
-def own_tests(folder: Path) -> subprocess.CompletedProcess[str]:
+def own_tests(folder: Path, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run the tests that came with pipelines, as a person does, with the project's own strictness."""
     settings = ["-c", str(PROJECT_ROOT / "pyproject.toml"), "--rootdir", str(folder), "-p", "no:cacheprovider", "-q"]
     return subprocess.run(
-        [sys.executable, "-m", "pytest", *settings, str(folder)], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "pytest", *settings, str(folder)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
