@@ -112,7 +112,8 @@ class StepOutput:
                 told += 1
                 self._add(_shown(line))
         self._untold_lines += max(0, text.count("\n") - told)
-        for line in _LINE_END.split(text[-LAST_LINES * LINE_CHARACTERS :])[-LAST_LINES - 1 :]:
+        end = "\n".join(text[-LAST_LINES * LINE_CHARACTERS :].rsplit("\n", LAST_LINES + 1)[-LAST_LINES - 1 :])
+        for line in _LINE_END.split(end)[-LAST_LINES - 1 :]:
             if line.strip():
                 self._last.append(_shown(line))
 
