@@ -60,7 +60,7 @@ def build_steps_definitions(location: str, spec: StepsSpec, *, folder: Path) -> 
         folder: where the defs.yaml and the files are that it names.
 
     Raises:
-        ConfigurationError: the location is not in the account registry, or a parent or a file is not there.
+        ConfigurationError: the location is not in the account registry, or a parent is not there.
     """
     registry().account(location)
     if missing := [f"attributes.{_path(place)}: {text}" for place, text in spec.mistakes_beside(folder)]:
@@ -186,7 +186,7 @@ def _build_op(location: str, spec: StepsSpec, step: Step, parents: Sequence[str]
     pipeline, calendar = spec.name, spec.calendar()
 
     @dg.op(
-        name=f"steps_{pipeline}__{step.name}",
+        name=f"step_{pipeline}__{step.name}",  # no graph is called so
         description=step.description or _first_line(step),
         ins={name: dg.In(dg.Nothing) for name in (*(f"after_{need}" for need in step.needs), *parents)},
         out={_RESULT: dg.Out(dg.Nothing)},
@@ -210,7 +210,7 @@ def _build_op(location: str, spec: StepsSpec, step: Step, parents: Sequence[str]
 
 def _build_end(spec: StepsSpec, last: Sequence[str]) -> dg.OpDefinition:
     @dg.op(
-        name=f"steps_{spec.name}__{END}",
+        name=f"step_{spec.name}__{END}",
         description="All steps have succeeded.",
         ins={f"after_{name}": dg.In(dg.Nothing) for name in last},
         out={_RESULT: dg.Out(dg.Nothing)},
@@ -266,7 +266,3 @@ def _first_line(step: Step) -> str:
     text = work.text.strip() if getattr(work, "text", "") else f"{work.file}:{getattr(work, 'function', None) or ''}"
     line = next(iter(text.rstrip(":").splitlines()), "")
     return line if len(line) <= 100 else f"{line[:100]} …"
-
-
-def _path(place: Sequence[str | int]) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")

@@ -67,8 +67,8 @@ class StepsSpec(RunWords):
         if chain := find_cycle(needs):
             # Where a person wrote it: one step of each cycle has `needs`, for the order of the list has no cycle.
             number = next(first[name] for name in chain if self.steps[first[name]].needs is not None)
-            text = "waits for itself" if len(chain) == 2 else "wait for each other"
-            yield ("steps", number, "needs"), f"the steps {text}: {' → '.join(chain)}"
+            text = "the step waits for itself" if len(chain) == 2 else "the steps wait for each other"
+            yield ("steps", number, "needs"), f"{text}: {' → '.join(chain)}"
 
 
 def find_cycle(needs: Mapping[str, Sequence[str]]) -> list[str]:
