@@ -88,7 +88,7 @@ def measure(found: Topology, folder: Path, *, quick: bool, conditions: bool = Fa
         platform.fill_history(HISTORY // 10 if quick else HISTORY)
         figures["load_seconds"] = platform.start_code_servers(found.locations)
         platform.start_daemon()
-        wait("the first ticks", lambda: driver.ticks() >= 2 * len(found.locations))
+        wait(platform, "the first ticks", lambda: driver.ticks() >= 2 * len(found.locations))
         idle_seconds = IDLE_SECONDS / 3 if quick else IDLE_SECONDS
         figures["idle_cpu_seconds_a_minute"] = driver.cpu_a_minute(lambda: time.sleep(idle_seconds))
         load_seconds = LOAD_SECONDS / 3 if quick else LOAD_SECONDS
@@ -97,7 +97,7 @@ def measure(found: Topology, folder: Path, *, quick: bool, conditions: bool = Fa
 
         def load() -> None:
             driver.report_over(found.roots, day, load_seconds)
-            wait("the children of the load", lambda: len(driver.finished(day)) == len(found.parents))
+            wait(platform, "the children of the load", lambda: len(driver.finished(day)) == len(found.parents))
 
         figures["loaded_cpu_seconds_a_minute"] = driver.cpu_a_minute(load)
         figures["published_after_seconds"] = driver.latency(driver.finished(day), day)
@@ -110,7 +110,7 @@ def measure(found: Topology, folder: Path, *, quick: bool, conditions: bool = Fa
         time.sleep(OUTAGE_SECONDS / 20 if quick else OUTAGE_SECONDS)
         platform.start_daemon()
         begin = time.monotonic()
-        wait("the children of the outage", lambda: len(driver.runs("2026-01-03")) >= len(found.children))
+        wait(platform, "the children of the outage", lambda: len(driver.runs("2026-01-03")) >= len(found.children))
         recovered = time.monotonic() - begin
         time.sleep(15)  # for runs that should not come
         figures["outage"] = {"recovered_seconds": recovered, **driver.counted("2026-01-03")}
@@ -205,12 +205,16 @@ class Driver:
         return {**found, "all": round(sum(found.values()), 2)}
 
 
-def wait(what: str, is_done: Callable[[], bool]) -> None:
+def wait(platform: Any, what: str, is_done: Callable[[], bool]) -> None:
     """Wait for something, at most `DEADLINE_SECONDS`."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not is_done():
+        platform.supervisor.check()
         if time.monotonic() > deadline:
-            raise SystemExit(f"{what} did not come within {DEADLINE_SECONDS:g} s")
+            logs = "\n".join(f"{each.name}: {each.log_tail()}" for each in platform.supervisor.children)
+            raise SystemExit(
+                f"{what} did not come within {DEADLINE_SECONDS:g} s; what the processes said last:\n{logs}"
+            )
         time.sleep(0.5)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from datalake_assets.project import INSTANCE_CONFIG, PROJECT_ROOT
-from datalake_assets.sandbox.ports import LOCALHOST, any_free_ports, is_listening
+from datalake_assets.sandbox.ports import LOCALHOST, free_ports, is_listening
 from datalake_assets.sandbox.postgres import Postgres, start_postgres
 from datalake_assets.sandbox.state import StateFolder
 from datalake_assets.sandbox.supervisor import ChildProcess, Supervisor
@@ -41,7 +41,7 @@ class Platform:
 
     def start_code_servers(self, locations: Sequence[str]) -> float:
         """Start one for each location; seconds until all of them answer."""
-        ports = dict(zip(locations, _free_ports(len(locations)), strict=True))
+        ports = dict(zip(locations, free_ports(len(locations)), strict=True))
         begin = time.monotonic()
         for name, port in ports.items():
             command = [
@@ -135,8 +135,9 @@ def running_platform(folder: Path, variables: Mapping[str, str]) -> Iterator[Pla
     (home / "dagster.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     state = StateFolder(folder / "state")
     state.create()
+    state.lock()
     with Supervisor() as supervisor:
-        postgres, database = start_postgres(supervisor, state, any_free_ports()["postgres"])
+        postgres, database = start_postgres(supervisor, state, free_ports(1)[0])
         migrate(postgres.url("platform"))
         own = {
             **variables,
@@ -150,20 +151,8 @@ def running_platform(folder: Path, variables: Mapping[str, str]) -> Iterator[Pla
             yield Platform(folder, postgres, environment, supervisor, database=database)
         finally:
             supervisor.stop()
-            state.delete()
-
-
-def _free_ports(number: int) -> list[int]:
-    import socket
-
-    probes = [socket.socket() for _ in range(number)]
-    try:
-        for probe in probes:
-            probe.bind((LOCALHOST, 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+            state.unlock()
+            state.delete()  # root's PostgreSQL keeps its data elsewhere
 
 
 def _family(pid: int) -> list[Any]:
