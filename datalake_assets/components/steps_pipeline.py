@@ -63,8 +63,6 @@ def build_steps_definitions(location: str, spec: StepsSpec, *, folder: Path) -> 
         ConfigurationError: the location is not in the account registry, or a parent is not there.
     """
     registry().account(location)
-    if missing := [f"attributes.{_path(place)}: {text}" for place, text in spec.mistakes_beside(folder)]:
-        raise ConfigurationError("\n".join(missing), where=str(folder))
     steps = spec.plan()
     partitions = build_time_partitions(spec.partitions)
     parents = _parents(location, spec, folder.parent.parent)
