@@ -139,7 +139,8 @@ def load_registry(path: Path = REGISTRY_PATH) -> Registry:
 
     try:
         text = path.read_text(encoding="utf-8")
-        data = yaml.safe_load(text)
+        # libyaml reads thousands of grants in a tenth of the time that plain Python takes.
+        data = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         parsed = _File.model_validate(data)
     except FileNotFoundError as error:
         raise ConfigurationError("the account registry is missing", where=str(path)) from error

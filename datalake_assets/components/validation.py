@@ -1,21 +1,18 @@
 """All that can be known to be wrong before anything loads: in each file, and between the files of all accounts."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from datalake_assets.accounts.registry import registry
 from datalake_assets.components.account_rules import Landscape, mistakes_between
 from datalake_assets.components.declarations import (
-    AnyDeclaration,
     Everything,
-    mistake_in,
     read_everything,
     unbound_expressions,
 )
 from datalake_assets.components.key_overlaps import overlapping_patterns
+from datalake_assets.components.query_binding import unbound_queries
 from datalake_assets.components.reachable import idle_triggers
-from datalake_assets.components.sql_spec import SqlSpec
 from datalake_assets.components.yaml_file import Mistake
 from datalake_assets.errors import ConfigurationError
 from datalake_assets.project import LOCATIONS_FOLDER
@@ -57,22 +54,9 @@ def validate(path: Path | None = None, *, folder: Path = LOCATIONS_FOLDER) -> Va
             mistakes += [*mistakes_between(landscape), *idle_triggers(landscape)]
     mistakes += overlapping_patterns(found.pipelines)
     chosen = [each for each in found.pipelines if _is_in(each.path, path)]
-    mistakes += [*unbound_expressions(chosen), *_unbound_queries(chosen)]
+    mistakes += [*unbound_expressions(chosen), *unbound_queries(chosen, {each.name: each for each in found.pipelines})]
     shown = sorted({each for each in mistakes if _is_in(Path(each.path), path)}, key=_place)
     return Validated(_count(found, path), tuple(shown), complaint)
-
-
-def _unbound_queries(declared: Sequence[AnyDeclaration]) -> Iterator[Mistake]:
-    """What DuckDB refuses of queries over the tables that they read."""
-    queries = [each for each in declared if isinstance(each.spec, SqlSpec)]
-    if not queries:
-        return
-    from datalake_assets.components.sql_reads import unbound_query
-
-    for each in queries:
-        assert isinstance(each.spec, SqlSpec)
-        for place, text in unbound_query(each.location, each.spec, each.path.absolute().parents[2]):
-            yield mistake_in(each.path, ("attributes", *place), text)
 
 
 def _count(found: Everything, path: Path | None) -> int:
