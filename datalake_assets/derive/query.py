@@ -6,7 +6,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from datalake_assets.derive.reads import PinnedTables, Read, TableId
-from datalake_assets.errors import InvalidQuery, OutOfSpace
+from datalake_assets.errors import InvalidQuery, OutOfSpace, PermanentError
 from datalake_assets.explore.lake import LakeTable
 from datalake_assets.explore.statement import first_word
 from datalake_assets.names import UNPARTITIONED
@@ -111,8 +111,10 @@ def query_mistakes(
         with run_over(pinned, sql, parameters=parameters, memory_limit=BINDING_MEMORY, threads=1) as result:
             names = result.columns
         used = {pinned.id_of(table.path) for table in parsed.tables if table.is_certain or pinned.has(table.path)}
-    except InvalidQuery as error:
+    except PermanentError as error:
         return [*found, str(error)]
+    except duckdb.Error as error:  # of the parser, which comes before all else
+        return [str(error)]
     found += [f"the query does not read {read.name}, which `reads` names" for read in reads if read.id not in used]
     return found + column_mistakes(columns, names)
 

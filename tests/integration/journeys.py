@@ -126,12 +126,20 @@ def run(platform: Platform, days: str | Sequence[str], **changed: Any) -> Run:
     return _run(platform, build_sql_definitions(READER, spec(**changed)), NAME, wanted)
 
 
+def run_spec(platform: Platform, day: str | None, *, name: str, **changed: Any) -> Run:
+    """Run another pipeline than `city_week`, for a day or as a whole."""
+    made = spec(name=name, **changed)
+    return _run(platform, build_sql_definitions(READER, made), name, [day] if day else [])
+
+
 def _run(platform: Platform, definitions: dg.Definitions, name: str, days: Sequence[str]) -> Run:
-    ends = {"dagster/asset_partition_range_start": days[0], "dagster/asset_partition_range_end": days[-1]}
+    ends = {}
+    if len(days) > 1:
+        ends = {"dagster/asset_partition_range_start": days[0], "dagster/asset_partition_range_end": days[-1]}
     result = definitions.resolve_job_def(name).execute_in_process(
         instance=platform.instance,
         partition_key=days[0] if len(days) == 1 else None,
-        tags=ends if len(days) > 1 else {},
+        tags=ends,
         raise_on_error=False,
     )
     return Run(result)
