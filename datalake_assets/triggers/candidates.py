@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from datalake_assets.names import UNPARTITIONED
 from datalake_assets.triggers.calendars import Calendar, days_between, instant
-from datalake_assets.triggers.model import AllOf, Arrived, Due, Execution, PipelineTrigger, leaves
+from datalake_assets.triggers.model import AllOf, AnyOf, Arrived, Condition, Due, Execution, PipelineTrigger, leaves
 from datalake_assets.triggers.schedules import Schedule, TimeOfDay
 
 # A parent without partitions has news for all partitions of a child. Those older than this are not looked at.
@@ -68,18 +68,18 @@ def affected(trigger: PipelineTrigger, parent: str, parent_partition: str, now: 
 def due_between(trigger: PipelineTrigger, since: float, until: float) -> list[tuple[str, float]]:
     """The (partition, moment) pairs with `since < moment <= until` at which time alone may start a run, in order.
 
-    These are the ticks of schedules, `not_before`, `at_latest`, and the end of each partition, before which none runs.
+    These are the ticks of schedules, `not_before`, `at_latest`, and the end of a partition that waits for nothing else.
     """
     if until // 60 * 60 <= since:  # all of them are whole minutes, and a sensor asks every second
         return []
-    found = set(_moments(trigger, instant(since), instant(until), with_ends=_may_start_at_its_end(trigger)))
+    found = set(_moments(trigger, instant(since), instant(until)))
     return sorted(((key, moment.timestamp()) for key, moment in found), key=lambda pair: (pair[1], pair[0]))
 
 
 def next_due(trigger: PipelineTrigger, now: float) -> tuple[str, float] | None:
-    """The partition that a schedule, `not_before` or `at_latest` brings next after `now`, and when.
+    """The first that `due_between` finds after `now`; of several partitions at that moment, the newest.
 
-    None when the trigger has none of these, or nothing more to come.
+    None when time starts nothing of this pipeline, or nothing more.
     """
     calendar = trigger.pipeline.calendar
     since = instant(now)
@@ -88,10 +88,10 @@ def next_due(trigger: PipelineTrigger, now: float) -> tuple[str, float] | None:
     horizons = [
         leaf.schedule.first_from(since + _LEAST_MOMENT) for leaf in leaves(trigger.condition) if isinstance(leaf, Due)
     ]
-    if trigger.not_before or trigger.at_latest:
+    if trigger.not_before or trigger.at_latest or _can_be_true_early(trigger, trigger.condition):
         horizons.append(since + timedelta(days=3))
     for horizon in sorted(horizons):
-        if found := sorted((moment, key) for key, moment in _moments(trigger, since, horizon, with_ends=False)):
+        if found := sorted((moment, key) for key, moment in _moments(trigger, since, horizon)):
             # Of several partitions that one tick brings, people care about the newest.
             moment, key = max(pair for pair in found if pair[0] == found[0][0])
             return key, moment.timestamp()
@@ -124,26 +124,26 @@ def time_for(calendar: Calendar, partition: str, time: TimeOfDay) -> datetime:
     return max(time.on(calendar.end_day(partition)), calendar.window(partition)[1])
 
 
-def _may_start_at_its_end(trigger: PipelineTrigger) -> bool:
-    """Whether a partition could be waiting for nothing but its own end.
+def _can_be_true_early(trigger: PipelineTrigger, condition: Condition) -> bool:
+    """Whether a condition may be true of a partition before it is over, so that its end is what starts it.
 
-    Not when a schedule must tick, too, or when another time is waited for.
+    Parents end when the child does or later, unless they have no partitions or earlier ones are asked for.
     """
-    condition = trigger.condition
-    terms = condition.terms if isinstance(condition, AllOf) else (condition,)
-    if any(isinstance(term, Due) for term in terms):
-        return False
-    return any(isinstance(leaf, Execution | Arrived) for leaf in leaves(condition))
+    if isinstance(condition, Execution):
+        return condition.span.offset < 0 or trigger.parents[condition.parent].calendar.every is None
+    if isinstance(condition, AllOf):
+        return all(_can_be_true_early(trigger, term) for term in condition.terms)
+    if isinstance(condition, AnyOf):
+        return any(_can_be_true_early(trigger, term) for term in condition.terms)
+    return isinstance(condition, Arrived)
 
 
-def _moments(
-    trigger: PipelineTrigger, since: datetime, until: datetime, *, with_ends: bool
-) -> Iterator[tuple[str, datetime]]:
+def _moments(trigger: PipelineTrigger, since: datetime, until: datetime) -> Iterator[tuple[str, datetime]]:
     calendar = trigger.pipeline.calendar
     for leaf in leaves(trigger.condition):
         if isinstance(leaf, Due):
             yield from _ticks(calendar, leaf.schedule, since, until)
-    if with_ends:
+    if _can_be_true_early(trigger, trigger.condition):
         for key in calendar.ended_between(since, until):
             yield key, calendar.window(key)[1]
     for time in (trigger.not_before, trigger.at_latest):

@@ -104,7 +104,7 @@ def test_news_concern_exactly_the_partitions_that_need_them(
 
 
 def test_a_partition_is_looked_at_when_it_ends_and_at_each_of_its_times() -> None:
-    trigger = triggered(after(LISTINGS), not_before=TimeOfDay(6), at_latest=TimeOfDay(9, 30))
+    trigger = triggered(Arrived(), not_before=TimeOfDay(6), at_latest=TimeOfDay(9, 30))
     assert due_between(trigger, seconds("2026-11-20 12:00"), seconds("2026-11-21 12:00")) == [
         (DAY, seconds("2026-11-21 00:00")),
         (DAY, seconds("2026-11-21 06:00")),
@@ -112,6 +112,20 @@ def test_a_partition_is_looked_at_when_it_ends_and_at_each_of_its_times() -> Non
     ]
     assert due_at(trigger, DAY) == seconds("2026-11-21 06:00")
     assert next_due(trigger, seconds("2026-11-21 06:00")) == (DAY, seconds("2026-11-21 09:30"))
+
+
+def test_the_end_of_a_partition_starts_what_waits_for_nothing_of_the_same_time() -> None:
+    cities = "core_data/cities"
+    calendars = {cities: NO_PARTITIONS}
+    midnight = (DAY, seconds("2026-11-21"))
+    for early in (after(cities), after(LISTINGS, offset=-1), AnyOf((after(LISTINGS), after(cities)))):
+        trigger = triggered(early, calendars=calendars)
+        assert due_between(trigger, midnight[1] - 60, midnight[1]) == [midnight]
+        assert next_due(trigger, midnight[1] - 60) == midnight
+    for later in (after(LISTINGS), after(LISTINGS, last=3), AllOf((after(LISTINGS), after(cities)))):
+        trigger = triggered(later, calendars=calendars)
+        assert due_between(trigger, midnight[1] - 60, midnight[1]) == []
+        assert next_due(trigger, midnight[1] - 60) is None
 
 
 def test_a_stretch_begins_after_its_first_moment_and_ends_with_its_last() -> None:
@@ -200,13 +214,18 @@ def test_time_is_found_as_a_search_through_all_partitions_finds_it(trigger: Pipe
         ]
         day = calendar.end_day(key)
         found += [max(end, time.on(day)) for time in (trigger.not_before, trigger.at_latest) if time]
-        if not schedules or isinstance(condition, AnyOf):
+        if isinstance(condition, Arrived):
             found.append(end)
         expected |= {(key, moment.timestamp()) for moment in found if since < moment <= until}
     result = due_between(trigger, since.timestamp(), until.timestamp())
     assert set(result) == expected
     assert [moment for _, moment in result] == sorted(moment for _, moment in result)
     assert len(result) == len(expected)
+    following = next_due(trigger, since.timestamp())
+    if result:
+        assert following == max(pair for pair in result if pair[1] == result[0][1])
+    else:
+        assert following is None or following[1] > until.timestamp()
     # Cut anywhere, nothing is lost and nothing comes twice.
     middle = instant((since.timestamp() + until.timestamp()) / 2 + 17.3).timestamp()
     cut = due_between(trigger, since.timestamp(), middle) + due_between(trigger, middle, until.timestamp())
