@@ -1,7 +1,8 @@
 """`datalake demo`: land real files, then wait and watch; everything after that happens by itself.
 
 The sensor notices the files, runs publish and load them, and the dbt models build on top: through the real daemon, on
-a fresh sandbox of its own. The exit status is 0 only if all of it was built.
+a fresh sandbox of its own. Beside it two accounts get made-up listings and searches, and a third account's metric
+follows from both (`case_study`). The exit status is 0 only if all of it was built.
 """
 
 import json
@@ -12,6 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from datalake_assets.cli.case_study import (
+    PIPELINE,
+    CaseStudy,
+    answer_table,
+    collect_case_study,
+    land_case_study,
+    partitions,
+    show_case_study,
+)
 from datalake_assets.errors import PermanentError
 from datalake_assets.names import qualified, quoted
 from datalake_assets.project import PROJECT_ROOT
@@ -47,6 +57,7 @@ class Report:
     seconds: dict[str, float] = field(default_factory=dict)
     tables: list[dict[str, Any]] = field(default_factory=list)
     query: dict[str, Any] = field(default_factory=dict)
+    case_study: CaseStudy = field(default_factory=CaseStudy)
 
 
 QUERY_TITLE = "Who kept New Yorkers waiting? (late: departed over 15 minutes behind schedule)"
@@ -113,19 +124,21 @@ def _empty(folder: "StateFolder") -> None:
 
 def _land(days: int, report: Report, console: "Console") -> "Watch":
     from datalake_assets.accounts.sessions import session
-    from datalake_assets.cli.progress import build_watch
+    from datalake_assets.cli.expected import build_watch
     from datalake_assets.sandbox.samples import first_days, land
 
     account = session("flights")
     begin = time.monotonic()
     landed = land(account.client("s3"), account.account.raw_bucket, first_days(days))
+    others = land_case_study(days, report.case_study)
     report.seconds["land"] = round(time.monotonic() - begin, 1)
     report.files = landed.files
     console.print(
-        f"[green]✓[/] landed {landed.files} files in s3://{account.account.raw_bucket} "
+        f"[green]✓[/] landed {landed.files} files in s3://{account.account.raw_bucket} and "
+        f"{report.case_study.files} in the buckets of {' and '.join(others)} "
         f"[dim]{report.seconds['land']:.1f} s[/]\nFrom here on everything happens by itself:"
     )
-    return build_watch("flights", landed.keys)
+    return build_watch({"flights": landed.keys, **others}, {PIPELINE: partitions(report.case_study)})
 
 
 def _wait(watch: "Watch", platform: "Platform", console: "Console", days: int) -> None:
@@ -169,11 +182,13 @@ def _collect(watch: "Watch", report: Report) -> None:
     from datalake_assets.accounts.secrets import warehouse_secret
     from datalake_assets.warehouse.connection import connect
 
-    report.seconds |= watch.stage_seconds()
+    report.seconds |= watch.stage_seconds("flights")
     report.runs = len(watch.history.runs())
     report.dbt_models = len(watch.models)
     with connect(warehouse_secret("flights")) as connection:
         for table in watch.tables:
+            if table.location != "flights" or table.warehouse_table is None:
+                continue
             built = watch.history.built(table.lake_key)
             schema, name = qualified(table.warehouse_table)
             counted = connection.execute(f"select count(*) from {quoted(schema)}.{quoted(name)}").rows
@@ -197,6 +212,10 @@ def _collect(watch: "Watch", report: Report) -> None:
             or row["rows_in"] != row["rows_published"] + row["rows_quarantined"]
         ):
             raise DemoFailed(f"the counts of {row['table']} do not agree: {row}")
+    collect_case_study(watch, report.case_study)
+    for row in report.case_study.tables:
+        if row["redshift_rows"] not in (None, row["rows_published"]):
+            raise DemoFailed(f"the counts of {row['table']} do not agree: {row}")
 
 
 def _show(report: Report, console: "Console", state: Path) -> None:
@@ -215,12 +234,9 @@ def _show(report: Report, console: "Console", state: Path) -> None:
     console.print(table)
     stages = ", ".join(f"{name} {value:.1f}" for name, value in report.seconds.items())
     console.print(f"{report.dbt_models} dbt models, {report.runs} runs. Seconds: {stages}.\n", soft_wrap=True)
-    answer = Table(title=report.query["title"], title_justify="left", title_style="bold")
-    for column, heading in QUERY_COLUMNS.items():
-        answer.add_column(heading, justify="left" if column == "carrier_name" else "right", no_wrap=True)
-    for values in report.query["rows"]:
-        answer.add_row(*["" if value is None else str(value) for value in values])
-    console.print(answer)
+    console.print(answer_table(report.query, QUERY_COLUMNS))
+    console.print()
+    show_case_study(report.case_study, console)
     shown = state.relative_to(Path.cwd()) if state.is_relative_to(Path.cwd()) else state
     console.print("\nNext:")
     for command, purpose in (

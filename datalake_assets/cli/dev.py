@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 DEFAULT_UI_PORT = 3000
 POLL_SECONDS = 1.0
 SAMPLE_DAYS = 7
+SAMPLE_TRIGGERED_DAYS = 3  # of listings and searches: each day is a run of its own
 
 
 @click.command()
@@ -23,7 +24,7 @@ SAMPLE_DAYS = 7
     type=click.Path(path_type=Path),
     help="The folder that keeps everything. [default: $DATALAKE_STATE, else .state/dev in the project]",
 )
-@click.option("--sample/--no-sample", default=True, help="Land a week of sample files when the sandbox is empty.")
+@click.option("--sample/--no-sample", default=True, help="Land sample files where the sandbox is empty.")
 def dev(port: int, state: Path | None, sample: bool) -> None:
     """Run the sandbox, Dagster's daemon and the UI; show runs and alerts as they come; end all of it on Ctrl-C."""
     from rich.console import Console
@@ -57,15 +58,22 @@ def dev(port: int, state: Path | None, sample: bool) -> None:
 
 
 def _land_sample(console: "Console") -> None:
+    """Land flights, listings and searches, each where its raw bucket is empty."""
     from datalake_assets.accounts.sessions import session
-    from datalake_assets.sandbox.samples import first_days, land
+    from datalake_assets.sandbox import listings, samples, searches
 
-    account = session("flights")
-    s3, bucket = account.client("s3"), account.account.raw_bucket
-    if s3.list_objects_v2(Bucket=bucket, MaxKeys=1).get("KeyCount"):
-        return
-    landed = land(s3, bucket, first_days(SAMPLE_DAYS))
-    console.print(f"[green]✓[/] the sandbox was empty: landed {landed.files} sample files in s3://{bucket}")
+    days = listings.first_days(SAMPLE_TRIGGERED_DAYS)
+    for location, files in (
+        ("flights", samples.samples(samples.first_days(SAMPLE_DAYS))),
+        ("core_data", listings.listings(days)),
+        ("search", searches.searches(days)),
+    ):
+        account = session(location)
+        s3, bucket = account.client("s3"), account.account.raw_bucket
+        if s3.list_objects_v2(Bucket=bucket, MaxKeys=1).get("KeyCount"):
+            continue
+        landed = samples.upload(s3, bucket, files)
+        console.print(f"[green]✓[/] the sandbox was empty: landed {landed.files} sample files in s3://{bucket}")
 
 
 def _follow(platform: "Platform", console: "Console") -> None:

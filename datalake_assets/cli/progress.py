@@ -1,18 +1,12 @@
 """What the demo waits for, how far it is, and how that is shown."""
 
-import json
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from datalake_assets.arrivals.sources import partition_of
 from datalake_assets.cli.history import History
-from datalake_assets.components.declarations import read_declarations
-from datalake_assets.components.lake_pipeline import build_pipeline
-from datalake_assets.project import DBT_PROJECT, LOCATIONS_FOLDER
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,38 +17,54 @@ SECONDS_BETWEEN_LINES = 5.0
 
 @dataclass(frozen=True)
 class WatchedTable:
-    """One pipeline, the files landed for it and the partitions that they belong to."""
+    """One pipeline, the files landed for it and the partitions that there will be; without a warehouse table, None."""
 
     lake_key: list[str]
-    warehouse_key: list[str]
-    warehouse_table: str
+    warehouse_key: list[str] | None
+    warehouse_table: str | None
     files: int
     partitions: int
+
+    @property
+    def location(self) -> str:
+        return self.lake_key[0]
+
+    @property
+    def keys(self) -> list[list[str]]:
+        """Its assets."""
+        return [self.lake_key, *([self.warehouse_key] if self.warehouse_key else [])]
 
 
 @dataclass
 class Watch:
-    """All that must be built, compared with Dagster's history."""
+    """All that must be built, compared with Dagster's history.
+
+    Args:
+        models: asset keys of the dbt models.
+        landed_at: when the files had landed, in seconds of the epoch.
+        reads: a model's key, joined with `/`, and the warehouse tables that it is made of.
+    """
 
     tables: list[WatchedTable]
     models: list[list[str]]
     landed_at: float
+    reads: Mapping[str, Collection[str]] = field(default_factory=dict)
     history: History = field(init=False)
     counts: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     def refresh(self) -> None:
         """Ask the history once for everything."""
-        keys = [key for table in self.tables for key in (table.lake_key, table.warehouse_key)] + self.models
+        keys = [key for table in self.tables for key in table.keys] + self.models
         self.counts = self.history.built_counts(keys)
 
     def progress(self) -> list[tuple[str, int, int]]:
         """Stage, done, wanted."""
-        loaded_at = max((self._at(table.warehouse_key) for table in self.tables), default=0.0)
+        loaded = [table for table in self.tables if table.warehouse_key]
         return [
-            ("lake partitions", sum(self._number(t.lake_key) for t in self.tables), self._wanted),
-            ("warehouse partitions", sum(self._number(t.warehouse_key) for t in self.tables), self._wanted),
-            # A model counts when it was built from the last of the data.
-            ("dbt models", sum(self._at(key) >= loaded_at > 0 for key in self.models), len(self.models)),
+            ("lake partitions", sum(self._number(t.lake_key) for t in self.tables), _partitions(self.tables)),
+            ("warehouse partitions", sum(self._number(t.warehouse_key) for t in loaded), _partitions(loaded)),
+            # A model counts when it was built from the last of its data.
+            ("dbt models", sum(self._at(key) >= self._loaded_at(key) > 0 for key in self.models), len(self.models)),
         ]
 
     def is_done(self) -> bool:
@@ -66,21 +76,17 @@ class Watch:
 
     def missing(self) -> list[str]:
         """What is not built yet, for a message."""
-        found = [
-            "/".join(key)
-            for table in self.tables
-            for key in (table.lake_key, table.warehouse_key)
-            if self._number(key) < table.partitions
-        ]
+        found = ["/".join(key) for t in self.tables for key in t.keys if self._number(key) < t.partitions]
         return found + ["/".join(key) for key in self.models if not self._at(key)]
 
-    def stage_seconds(self) -> dict[str, float]:
-        """Seconds from the landing of the files to the end of each stage, split where the next one ends."""
-        runs = self.history.runs()
-        first_run = min((record.create_timestamp.timestamp() for record in runs), default=self.landed_at)
-        lake = max(self._at(table.lake_key) for table in self.tables)
-        warehouse = max(self._at(table.warehouse_key) for table in self.tables)
-        models = max(self._at(key) for key in self.models)
+    def stage_seconds(self, location: str) -> dict[str, float]:
+        """Seconds from the landing of a location's files to the end of each stage, split where the next one ends."""
+        tables = [table for table in self.tables if table.location == location]
+        own = {"/".join(table.warehouse_key) for table in tables if table.warehouse_key}
+        first_run = min((record.create_timestamp.timestamp() for record in self.history.runs()), default=self.landed_at)
+        lake = max(self._at(table.lake_key) for table in tables)
+        warehouse = max(self._at(table.warehouse_key) for table in tables)
+        models = max(self._at(key) for key in self.models if own & set(self.reads.get("/".join(key), own)))
         return {
             "notice": round(first_run - self.landed_at, 1),
             "lake": round(lake - first_run, 1),
@@ -88,45 +94,26 @@ class Watch:
             "dbt": round(models - warehouse, 1),
         }
 
-    @property
-    def _wanted(self) -> int:
-        return sum(table.partitions for table in self.tables)
+    def seconds_until(self, location: str) -> float:
+        """Seconds from the landing of the files until the last table of a location was built."""
+        at = [self._at(key) for table in self.tables if table.location == location for key in table.keys]
+        return round(max(at) - self.landed_at, 1)
 
-    def _number(self, key: Sequence[str]) -> int:
-        return self.counts.get("/".join(key), (0, 0.0))[0]
+    def _loaded_at(self, model: Sequence[str]) -> float:
+        """When the last of what a model is made of was loaded."""
+        keys = ["/".join(table.warehouse_key) for table in self.tables if table.warehouse_key]
+        read = self.reads.get("/".join(model), keys)
+        return max((self.counts.get(key, (0, 0.0))[1] for key in keys if key in read), default=0.0)
 
-    def _at(self, key: Sequence[str]) -> float:
-        return self.counts.get("/".join(key), (0, 0.0))[1]
+    def _number(self, key: Sequence[str] | None) -> int:
+        return self.counts.get("/".join(key or ()), (0, 0.0))[0]
 
-
-def build_watch(location: str, landed_keys: Sequence[str]) -> Watch:
-    """Work out from the declared pipelines and the landed keys what there will be."""
-    tables = []
-    for declaration in read_declarations(LOCATIONS_FOLDER / location):
-        pipeline = build_pipeline(location, declaration.spec)
-        matched = [
-            partition
-            for key in landed_keys
-            if (partition := partition_of(key, pipeline.patterns, pipeline.marker)) is not None
-        ]
-        if matched and declaration.spec.warehouse:
-            tables.append(
-                WatchedTable(
-                    lake_key=pipeline.lake_key,
-                    warehouse_key=pipeline.warehouse_asset_key,
-                    warehouse_table=declaration.spec.warehouse.table,
-                    files=len(matched),
-                    partitions=len(Counter(matched)),
-                )
-            )
-    return Watch(tables, _model_keys(), time.time())
+    def _at(self, key: Sequence[str] | None) -> float:
+        return self.counts.get("/".join(key or ()), (0, 0.0))[1]
 
 
-def _model_keys() -> list[list[str]]:
-    from datalake_assets.components.dbt_manifest import manifest_path
-
-    nodes = json.loads(manifest_path(DBT_PROJECT).read_text(encoding="utf-8"))["nodes"].values()
-    return [["analytics", node["schema"], node["name"]] for node in nodes if node["resource_type"] == "model"]
+def _partitions(tables: Sequence[WatchedTable]) -> int:
+    return sum(table.partitions for table in tables)
 
 
 @contextmanager

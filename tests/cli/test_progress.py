@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from datalake_assets.cli.progress import Watch, WatchedTable, build_watch
+from datalake_assets.cli.expected import build_watch
+from datalake_assets.cli.progress import Watch, WatchedTable
 
 LAKE, WAREHOUSE = ["flights", "lake", "flights"], ["flights", "warehouse", "flights"]
 MODEL = ["analytics", "marts", "daily_delays"]
@@ -60,9 +61,36 @@ def test_what_to_wait_for_follows_from_the_landed_keys() -> None:
         "flights/dt=2013-01-02/corrections.csv.gz",
         "airlines/airlines.csv",
     ]
-    watch = build_watch("flights", keys)
+    watch = build_watch({"flights": keys})
     assert {table.warehouse_table: (table.files, table.partitions) for table in watch.tables} == {
         "lake.flights": (3, 2),
         "lake.airlines": (1, 1),
     }
     assert ["analytics", "marts", "daily_delays"] in watch.models
+
+
+def test_a_model_need_not_be_newer_than_what_it_is_not_made_of() -> None:
+    history = FakeHistory(rent_journey__warehouse__pipeline_x=(1, 30.0), rent_journey__lake__pipeline_x=(1, 29.0))
+    watch = watch_with(history)
+    watch.tables.append(
+        WatchedTable(
+            ["rent_journey", "lake", "pipeline_x"], ["rent_journey", "warehouse", "pipeline_x"], "lake.pipeline_x", 0, 1
+        )
+    )
+    assert not watch.is_done()
+    watch.reads = {"/".join(MODEL): {"/".join(WAREHOUSE)}}
+    assert watch.is_done()
+
+
+def test_a_table_without_warehouse_is_waited_for_in_the_lake_only() -> None:
+    keys = ["listings/dt=2026-01-01/listings.csv.gz", "listings/dt=2026-01-02/listings.csv.gz"]
+    watch = build_watch({"core_data": keys}, {"rent_journey/pipeline_x": ["2026-01-01", "2026-01-02"]})
+    listings, metric = watch.tables
+    assert (listings.lake_key, listings.warehouse_key, listings.partitions) == (
+        ["core_data", "lake", "listings"],
+        None,
+        2,
+    )
+    assert metric.keys == [["rent_journey", layer, "pipeline_x"] for layer in ("lake", "warehouse")]
+    assert watch.reads["analytics/marts/daily_searches_per_listing"] == {"rent_journey/warehouse/pipeline_x"}
+    assert watch.missing()[:2] == ["core_data/lake/listings", "rent_journey/lake/pipeline_x"]
