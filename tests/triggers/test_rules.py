@@ -131,6 +131,17 @@ class TestOnce:
         runs = [ran(0, "SUCCESS"), ran(1, "FAILED", listings=9, searches=7)]
         assert isinstance(on_day(BOTH, **known, runs=runs), Done)
 
+    def test_a_success_by_hand_before_the_run_that_failed_repairs_nothing(self) -> None:
+        runs = [ran(1, "FAILED", listings=9, searches=7), ran(0, "SUCCESS")]
+        assert is_start(on_day(BOTH, listings=there(20), searches=there(7), own_data_id=5, runs=runs))
+
+    def test_a_repetition_that_succeeded_counts_as_the_run_that_it_repeats(self) -> None:
+        runs = [ran(1, "SUCCESS", listings=9, searches=7), ran(1, "FAILED", listings=9, searches=7)]
+        assert isinstance(on_day(BOTH, listings=there(20), searches=there(7), own_data_id=12, runs=runs), Done)
+        again = on_day(replace(BOTH, reruns_on_update=True), listings=there(20), searches=there(7), runs=runs)
+        assert isinstance(again, Start)
+        assert again.number == 2
+
     def test_a_failure_by_hand_does_not_keep_the_trigger_from_starting(self) -> None:
         decision = on_day(BOTH, listings=there(9), searches=there(7), runs=[ran(0, "FAILED")])
         assert isinstance(decision, Start)
