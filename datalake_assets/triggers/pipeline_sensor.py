@@ -15,7 +15,6 @@ import dagster as dg
 from datalake_assets.errors import ConfigurationError, TransientError
 from datalake_assets.eventlog.headlines import Headlines, read_headlines
 from datalake_assets.eventlog.lookups import touched_by
-from datalake_assets.failpoints import failpoint
 from datalake_assets.names import identifier
 from datalake_assets.triggers import clock
 from datalake_assets.triggers.explained import told
@@ -125,7 +124,6 @@ def build_pipeline_sensor(
             for each in done.decided:
                 if isinstance(each.decision, Start | Wait):
                     context.log.info(each.sentence)
-        failpoint("triggers.decided")
         return dg.SensorResult(
             run_requests=[_run_request(*start) for start in done.starts],
             skip_reason=None if done.starts else _summary(done.decided),
