@@ -107,17 +107,25 @@ def _write_result(
     made: "SqlDerivation", tables: Mapping[str, Sequence[Mapping[str, Any]]], day: str, path: Path
 ) -> None:
     import duckdb
+    from pyarrow import parquet
+
+    from datalake_assets.derive.query import PARAMETER, column_mistakes
+    from datalake_assets.explore.parsed import parse
 
     try:
         with duckdb.connect(":memory:") as connection:
             connection.execute("SET TimeZone = 'UTC'")
             for read in made.reads:
                 _fill(connection, read, tables.get(read.name, ()), is_own=read.location == made.location)
-            connection.sql(made.sql, params={"partition": dt.date.fromisoformat(day)} if day else {}).write_parquet(
-                str(path)
-            )
+            # DuckDB refuses a value that the query does not ask for.
+            is_asked = PARAMETER in parse(connection, made.sql).parameters
+            values = {PARAMETER: dt.date.fromisoformat(day)} if is_asked and day else {}
+            found = connection.sql(made.sql, params=values or None).to_arrow_table()
     except duckdb.Error as error:
         raise InvalidQuery(str(error), where=made.uri) from error
+    if mistakes := column_mistakes(made.columns, found.column_names):
+        raise InvalidQuery("; ".join(mistakes), where=made.uri)
+    parquet.write_table(found.rename_columns([name.lower() for name in found.column_names]), path)
 
 
 def _fill(

@@ -14,6 +14,7 @@ from datalake_assets.errors import ConcurrentChange, ConfigurationError, Platfor
 MOST_RUNS = 400
 RANGE = ".."
 REASON_TAG = "datalake/reason"
+WILL_RETRY_TAG, AUTO_RETRY_TAG = "dagster/will_retry", "dagster/auto_retry_run_id"
 
 
 @click.command()
@@ -132,9 +133,15 @@ def takes(tags: Any, key: str) -> bool:
 
 
 def _require_not_going(label: str, last: Run | None, server: Webserver) -> None:
-    if last is not None and last.status in GOING:
+    if last is None:
+        return
+    what = last.status.lower() if last.status in GOING else None
+    # Between the failure and the retry that Dagster starts by itself there are some seconds.
+    if last.tags.get(WILL_RETRY_TAG) == "true" and AUTO_RETRY_TAG not in last.tags and last.status in FAILED:
+        what = "about to be started again, as `retries` says"
+    if what:
         raise ConcurrentChange(
-            f"a run of {label} is {last.status.lower()}", where=server.run_url(last.run_id), todo="Wait for its end"
+            f"a run of {label} is {what}", where=server.run_url(last.run_id), todo="Wait for its end"
         )
 
 

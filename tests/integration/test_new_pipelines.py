@@ -6,16 +6,17 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 from datalake_assets import project
 from datalake_assets.accounts.registry import load_registry
-from datalake_assets.cli import dagster_processes
+from datalake_assets.cli import dagster_processes, main
 from datalake_assets.cli.dagster_processes import CodeLocation, DagsterProcesses
 from datalake_assets.cli.webserver import GOING, Run, Webserver
 from datalake_assets.sandbox.inbox import hook_url
@@ -23,6 +24,7 @@ from datalake_assets.sandbox.provision import provision, warm_session
 from datalake_assets.sandbox.sandbox import Sandbox
 from datalake_assets.sandbox.supervisor import Supervisor
 from tests.components.authoring.test_pipeline import own_tests
+from tests.conftest import forget_accounts
 
 DEADLINE_SECONDS = 120.0
 COMMANDS = """
@@ -49,8 +51,7 @@ with dg.DagsterInstance.ephemeral() as instance:
         assert result.success, job
 found = {}
 for table in ("orders", "visits", "counts"):
-    frame = query(f"SELECT * FROM shop.{table}").to_pylist()
-    found[table] = frame
+    found[table] = query(f"SELECT * FROM shop.{table}").arrow().to_pylist()
 print(json.dumps(found, default=str))
 """
 
@@ -76,12 +77,6 @@ class Tree:
             capture_output=True,
             text=True,
             check=False,
-        )
-
-    def datalake(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        command = [str(Path(sys.executable).parent / "datalake"), *arguments]
-        return subprocess.run(
-            command, env=self.environment | variables, cwd=self.folder, capture_output=True, text=True, check=False
         )
 
 
@@ -161,43 +156,72 @@ def dagster(tree: Tree, tmp_path_factory: pytest.TempPathFactory) -> Iterator[We
         yield Webserver(processes.url)
 
 
-def rerun(tree: Tree, dagster: Webserver, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return tree.datalake("rerun", *arguments, DATALAKE_UI_URL=dagster.url)
+Rerun = Callable[..., Result]
 
 
-def ended(dagster: Webserver, done: subprocess.CompletedProcess[str]) -> Run:
-    """The run that the command has started, when it is over."""
-    assert done.returncode == 0, done.stdout + done.stderr
-    run_id = done.stdout.split("/runs/")[1].split()[0]
+@pytest.fixture
+def rerun(dagster: Webserver, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rerun]:
+    """The command as a person calls it, with the webserver of the tree."""
+
+    def call(*arguments: str, url: str = dagster.url) -> Result:
+        monkeypatch.setenv("DATALAKE_UI_URL", url)
+        forget_accounts()
+        result = CliRunner().invoke(main, ["rerun", *arguments])
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return result
+
+    yield call
+    monkeypatch.undo()
+    forget_accounts()
+
+
+def last_run(dagster: Webserver, *, after: str = "") -> Run:
+    """The newest run when it is over; a newer one than `after`."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while time.monotonic() < deadline:
-        (run,) = [each for each in dagster.runs("shop", "days") if each.run_id == run_id]
-        if run.status not in GOING:
-            return run
+        newest = max(dagster.runs("shop", "days"), key=lambda run: run.created_at)
+        if newest.run_id != after and newest.status not in GOING:
+            return newest
         time.sleep(0.2)
-    raise AssertionError(f"the run {run_id} has not ended")
+    raise AssertionError(f"the run after {after!r} has not ended")
 
 
-def test_a_failed_run_is_resumed_where_it_failed_and_a_whole_one_runs_again(tree: Tree, dagster: Webserver) -> None:
-    first = ended(dagster, rerun(tree, dagster, "shop/days", tree.day))
-    assert first.status == "SUCCESS"
-    assert first.tags["datalake/pipeline"] == "shop/days"
-    assert "rerun by" in first.tags["datalake/reason"]
-    assert ended(dagster, rerun(tree, dagster, "shop/days", tree.day)).status == "SUCCESS"
-    refused = rerun(tree, dagster, "shop/days", tree.day, "--from-failure")
-    assert refused.returncode == 1
+def started(result: Result) -> str:
+    """The id of the run that the command has started."""
+    assert result.exit_code == 0, result.output
+    return result.stdout.split("/runs/")[1].split()[0]
+
+
+def test_a_failed_run_is_resumed_where_it_failed_and_a_whole_one_runs_again(
+    tree: Tree, dagster: Webserver, rerun: Rerun
+) -> None:
+    first = started(rerun("shop/days", tree.day))
+    done = last_run(dagster)
+    assert (done.run_id, done.status, done.tags["datalake/pipeline"]) == (first, "SUCCESS", "shop/days")
+    assert "rerun by" in done.tags["datalake/reason"]
+    refused = rerun("shop/days", tree.day, "--from-failure")
+    assert refused.exit_code == 1
     assert "succeeded" in refused.stderr
 
     work = tree.shop / "days" / "days.py"
     whole = work.read_text()
     work.write_text("def tell_weekday(partition: str) -> None:\n    raise ValueError(partition)\n")
-    failed = ended(dagster, rerun(tree, dagster, "shop/days", tree.day))
-    assert failed.status == "FAILURE"
+    second = started(rerun("shop/days", tree.day))
+    assert second != first
+    failed = last_run(dagster, after=first)
+    assert (failed.run_id, failed.status) == (second, "FAILURE")
+    if (refused := rerun("shop/days", tree.day, "--from-failure")).exit_code:
+        assert "about to be started again" in refused.stderr or "starting" in refused.stderr
+    retried = last_run(dagster, after=second)  # by Dagster itself, as `retries: 1` says
+    assert retried.status == "FAILURE"
+    assert steps_of(dagster, retried) == {"tell_weekday"}
+
     work.write_text(whole)
-    again = ended(dagster, rerun(tree, dagster, "shop/days", tree.day, "--from-failure"))
-    assert again.status == "SUCCESS"
-    assert again.tags["dagster/parent_run_id"] == failed.run_id
-    assert steps_of(dagster, again) == {"tell_weekday"}
+    again = started(rerun("shop/days", tree.day, "--from-failure"))
+    resumed = last_run(dagster, after=retried.run_id)
+    assert (resumed.run_id, resumed.status) == (again, "SUCCESS")
+    assert resumed.tags["dagster/parent_run_id"] == retried.run_id
+    assert steps_of(dagster, resumed) == {"tell_weekday"}
 
 
 def steps_of(dagster: Webserver, run: Run) -> set[str]:
@@ -217,18 +241,19 @@ def steps_of(dagster: Webserver, run: Run) -> set[str]:
         (["shop/days", "2026-13-01"], "has no partition '2026-13-01'"),
         (["shop/visits", "2026-01-01"], "has no partitions"),
         (["days"], "ACCOUNT/NAME"),
+        (["shop/days", "2026-01-02", "--from-failure"], "has never run"),
     ],
 )
-def test_what_is_not_there_is_told_in_a_line(tree: Tree, dagster: Webserver, arguments: list[str], told: str) -> None:
-    done = rerun(tree, dagster, *arguments)
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
+def test_what_is_not_there_is_told_in_a_line(rerun: Rerun, arguments: list[str], told: str) -> None:
+    result = rerun(*arguments)
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
     assert told in line
 
 
-def test_without_a_webserver_it_says_where_one_was_looked_for(tree: Tree) -> None:
-    done = tree.datalake("rerun", "shop/days", "2026-01-01", DATALAKE_UI_URL="http://127.0.0.1:9")
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
+def test_without_a_webserver_it_says_where_one_was_looked_for(rerun: Rerun) -> None:
+    result = rerun("shop/days", "2026-01-01", url="http://127.0.0.1:9")
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
     assert "http://127.0.0.1:9" in line
     assert "datalake dev" in line
