@@ -28,7 +28,7 @@ _TYPES = {
     STEPS_PIPELINE: ("datalake_assets.components.steps_spec", "StepsSpec"),
     CRAWL_ASSET: ("datalake_assets.components.crawl_spec", "CrawlSpec"),
 }
-_ENVELOPE = ("type", "attributes", "requirements", "template_vars_module", "post_processing")
+ENVELOPE = ("type", "attributes", "requirements", "template_vars_module", "post_processing")
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,11 @@ def _flawless(folder: Path) -> Everything:
     return found
 
 
+def types() -> dict[str, type[RunWords] | type[CrawlSpec]]:
+    """The words of each type of file."""
+    return {kind: _model(kind) for kind in _TYPES}
+
+
 @cache
 def _model(kind: str) -> type[RunWords] | type[CrawlSpec]:
     module, name = _TYPES[kind]
@@ -177,9 +182,9 @@ def _read(path: Path) -> "AnyDeclaration | CrawlDeclaration | list[Mistake]":
     if not isinstance(parsed.data, dict):
         return [parsed.mistake((), "the file does not hold a mapping; expected `type:` and `attributes:`")]
     mistakes = [
-        parsed.mistake((key,), f"unknown key; allowed: {', '.join(_ENVELOPE)}", at_key=True)
+        parsed.mistake((key,), f"unknown key; allowed: {', '.join(ENVELOPE)}", at_key=True)
         for key in parsed.data
-        if key not in _ENVELOPE
+        if key not in ENVELOPE
     ]
     kind = parsed.data.get("type")
     if not isinstance(kind, str) or kind not in _TYPES:

@@ -25,4 +25,4 @@ def seconds(value: Any) -> float:
     return float(found)
 
 
-Seconds = Annotated[float, BeforeValidator(seconds)]
+Seconds = Annotated[float, BeforeValidator(seconds, json_schema_input_type=float | str)]
