@@ -15,6 +15,7 @@ from datalake_assets.components.pipeline_spec import PipelineSpec
 from datalake_assets.components.run_words import RunWords
 from datalake_assets.components.yaml_file import Mistake, YamlFile, allowed_values
 from datalake_assets.errors import ConfigurationError
+from datalake_assets.names import quarantine_table
 
 FILE_NAMES = ("defs.yaml", "defs.yml")
 LAKE_PIPELINE = "datalake_assets.components.LakePipeline"
@@ -221,9 +222,10 @@ def _repeated_names(found: Sequence[AnyDeclaration]) -> list[Mistake]:
     for declaration in found:
         location, name = declaration.path.parent.parent, declaration.spec.name
         tables = [table for _, layer, table in declaration.spec.assets(declaration.location) if layer == "lake"]
-        for table in dict.fromkeys([name, *tables]):
+        quarantines = [quarantine_table(name)] if name in tables else []
+        for table in dict.fromkeys([name, *tables, *quarantines]):
             if (first := lake.setdefault((location, table), declaration.path)) != declaration.path:
-                place = "attributes.name" if table == name else "attributes.children"
+                place = "attributes.children" if table in tables and table != name else "attributes.name"
                 mistakes.append(_clash(declaration.path, place, table, first))
         target = getattr(declaration.spec, "warehouse", None)
         if target and (first := warehouse.setdefault(target.table, declaration.path)) != declaration.path:

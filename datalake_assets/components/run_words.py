@@ -15,6 +15,8 @@ from datalake_assets.components.owners import Owner
 from datalake_assets.components.partition_words import AnyPartitions
 from datalake_assets.components.trigger_words import Trigger
 from datalake_assets.components.words import Identifier, Words
+from datalake_assets.errors import InvalidName
+from datalake_assets.names import quarantine_table
 from datalake_assets.triggers.calendars import Calendar
 from datalake_assets.triggers.model import Span
 from datalake_assets.triggers.tags import PIPELINE_TAG
@@ -40,6 +42,15 @@ class RunWords(Words):
     max_concurrent_runs: Annotated[int, Field(strict=True, ge=1, le=MOST_AT_ONCE)] | None = Field(
         default=None, description="So many runs of the pipeline at once, whoever started them; more wait."
     )
+
+    @field_validator("name")
+    @classmethod
+    def _leaves_room(cls, value: str) -> str:
+        try:
+            quarantine_table(value)
+        except InvalidName as error:
+            raise ValueError(f"the name is too long, for its quarantine is called {value}_quarantine") from error
+        return value
 
     @field_validator("max_runtime")
     @classmethod

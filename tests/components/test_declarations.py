@@ -161,6 +161,34 @@ def test_two_pipelines_cannot_load_one_warehouse_table(tmp_path: Path) -> None:
     assert f"'lake.orders' belongs to {first} already" in text
 
 
+def test_two_accounts_cannot_load_one_warehouse_table(tmp_path: Path) -> None:
+    first = write(tmp_path)
+    second = write(tmp_path, location="travel")
+    text = complaint(tmp_path)
+    assert text.startswith("1 mistake ")
+    assert f"{second}:15:" in text
+    assert f"'lake.orders' belongs to {first} already" in text
+
+
+def test_no_pipeline_is_called_like_the_quarantine_of_another(tmp_path: Path) -> None:
+    first = write(tmp_path)
+    own = GOOD.replace("name: orders", "name: orders_quarantine").replace("table: lake.orders", "table: lake.other")
+    second = write(tmp_path, own, name="orders_quarantine")
+    text = complaint(tmp_path)
+    assert f"{second}:3:9: attributes.name: 'orders_quarantine' belongs to {first} already" in text
+
+
+def test_a_name_leaves_room_for_that_of_the_quarantine(tmp_path: Path) -> None:
+    long = "o" * 60
+    path = write(tmp_path, GOOD.replace("name: orders", f"name: {long}"), name=long)
+    assert f"{path}:3:9: attributes.name: the name is too long" in complaint(tmp_path)
+
+
+def test_a_type_that_does_not_exist_is_told_with_the_nearest(tmp_path: Path) -> None:
+    write(tmp_path, GOOD.replace("LakePipeline", "StepPipeline"))
+    assert "did you mean 'datalake_assets.components.StepsPipeline'?" in complaint(tmp_path)
+
+
 def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     path = write(tmp_path)
     path.write_bytes(b"\xff\xfe\x00name")
