@@ -267,3 +267,15 @@ def test_syntax_is_checked_without_the_database_that_runs_it(tmp_path: Path) -> 
         "read_declarations(Path(sys.argv[1])); assert not {'duckdb', 'boto3', 'pyarrow'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
+
+
+def test_files_without_expressions_are_read_without_anything_that_takes_long_to_import(tmp_path: Path) -> None:
+    trigger = 'trigger: {executions: {allOf: [{name: a}]}, at_latest: "06:00"}\n  retries: 2'
+    write(tmp_path, GOOD.replace("trigger:\n    arrivals: {settle: 5s}", trigger))
+    program = (
+        "import sys; from pathlib import Path; from datalake_assets.components.triggering import triggers_of; "
+        "from datalake_assets.components.declarations import read_all; found = read_all(Path(sys.argv[1])); "
+        "assert found[0].spec.trigger.executions; "
+        "assert not {'duckdb', 'boto3', 'pyarrow', 'sqlglot', 'dagster'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)

@@ -188,6 +188,13 @@ def test_retries_time_limits_and_limits_of_runs_become_tags_of_the_job(tmp_path:
     assert set(read(tmp_path, "").spec.run_tags("flights")) == {"datalake/pipeline", "datalake/owner"}
 
 
+def test_the_queue_knows_the_tags_that_limit_a_pipeline() -> None:
+    from datalake_assets.components import run_words
+    from datalake_assets.eventlog import run_queue
+
+    assert (run_words.AT_ONCE_TAG, run_words.MOST_AT_ONCE) == (run_queue.AT_ONCE_TAG, run_queue.MAX_AT_ONCE)
+
+
 def test_the_job_of_a_pipeline_has_its_tags(tmp_path: Path) -> None:
     from datalake_assets.components.lake_pipeline import build_pipeline_definitions
 
