@@ -66,7 +66,8 @@ def _sensors(location: str, declared: "Sequence[AnyDeclaration]", jobs: Sequence
         sensors.append(build_arrival_sensor(location, list(sources.values()), jobs=jobs))
     if triggers:
         from datalake_assets.components.triggered_files import LedgerFiles
-        from datalake_assets.triggers.pipeline_sensor import build_pipeline_sensor
+        from datalake_assets.triggers.pipeline_sensor import HOLD_SECONDS, build_pipeline_sensor
 
-        sensors.append(build_pipeline_sensor(location, triggers, jobs=jobs, files=LedgerFiles(sources)))
+        files = LedgerFiles(sources)
+        sensors.append(build_pipeline_sensor(location, triggers, jobs=jobs, files=files, hold_seconds=HOLD_SECONDS))
     return sensors

@@ -1,13 +1,17 @@
 """The trigger sensor of a location: from news of all locations, and from the clock, to requested runs.
 
 A tick reads what happened since the last one, works out which partitions of the location's pipelines that may concern,
-gathers the facts about them and lets `rules.decide` decide on each. An idle tick costs one query for the highest number
-in the event log. Nothing but the runs themselves remembers what was started: a tick that is repeated, by a daemon that
-was killed or by a second one, arrives at the same run keys, and Dagster starts one run for each.
+gathers the facts about them and lets `rules.decide` decide on each. Where nothing happened, that is one query for the
+highest number in the event log; as the daemon comes round every five seconds only, a tick then goes on looking until it
+comes again, so that a run follows its parent within a second.
+
+Nothing but the runs themselves remembers what was started: a tick that is repeated, by a daemon that was killed or by a
+second one, arrives at the same run keys, and Dagster starts one run for each.
 """
 
+import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import dagster as dg
@@ -27,6 +31,9 @@ from datalake_assets.triggers.watch import Candidate, Watch
 
 # Both daemon loops look every 5 s: any interval up to that means every loop, and 5 itself often means every second one.
 MINIMUM_INTERVAL_SECONDS = 1
+# The tick is over before the daemon's next turn, or it would miss that one.
+HOLD_SECONDS = 4.0
+POLL_SECONDS = 0.5
 LOOK_BACK_SECONDS = 24 * 3600.0
 NEWS_PER_TICK = 5_000
 # Decided on in one tick, and started by it: the others come with the next one. Dagster ends a tick after 60 s, and
@@ -81,6 +88,7 @@ class Evaluation:
     decided: Sequence[Decided]
     memory: Memory
     warnings: Sequence[str] = ()
+    has_more: bool = False  # news that are there and were not read yet
 
     @property
     def starts(self) -> list[tuple[PipelineTrigger, str, Start]]:
@@ -95,6 +103,7 @@ def build_pipeline_sensor(
     *,
     jobs: Sequence[Any],
     files: Files | None = None,
+    hold_seconds: float = 0.0,
     minimum_interval_seconds: int = MINIMUM_INTERVAL_SECONDS,
 ) -> dg.SensorDefinition:
     """Build the one trigger sensor of a location, running by default.
@@ -103,6 +112,7 @@ def build_pipeline_sensor(
         triggers: of the location's pipelines.
         jobs: the jobs that the triggers name, and perhaps others.
         files: what has become of the raw files; needed if a trigger has any.
+        hold_seconds: how long a tick that finds nothing to start goes on looking.
 
     Raises:
         ConfigurationError: a trigger has no job, or two start the same pipeline.
@@ -117,7 +127,7 @@ def build_pipeline_sensor(
         )
 
     def tick(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        done = evaluate(context.instance, Memory.parse(context.cursor), watch, files or NoFiles())
+        done = _hold(context.instance, Memory.parse(context.cursor), watch, files or NoFiles(), hold_seconds)
         for warning in done.warnings:
             context.log.warning(warning)
         if done.starts:
@@ -174,7 +184,22 @@ def evaluate(
         decided,
         Memory(news.cursor, max(since, moment), frozenset(watch.prints.values()), {**kept, **wake}),
         warnings,
+        news.has_more,
     )
+
+
+def _hold(instance: dg.DagsterInstance, memory: Memory, watch: Watch, files: Files, seconds: float) -> Evaluation:
+    """Evaluate until there is something to start, or the time is over."""
+    until = time.monotonic() + seconds
+    decided: list[Decided] = []
+    while True:
+        done = evaluate(instance, memory, watch, files)
+        decided += done.decided
+        if done.starts or done.warnings or time.monotonic() >= until:
+            return replace(done, decided=decided)
+        memory = done.memory
+        if not done.has_more:
+            time.sleep(POLL_SECONDS)
 
 
 def _after_news(instance: dg.DagsterInstance, watch: Watch, news: Headlines, now: float) -> list[Candidate]:

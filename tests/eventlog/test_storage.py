@@ -11,8 +11,9 @@ import sqlalchemy
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.run_coordinator import QueuedRunCoordinator
 
+from datalake_assets.components.run_words import AT_ONCE_TAG, MOST_AT_ONCE
 from datalake_assets.errors import ConfigurationError
-from datalake_assets.eventlog.run_queue import default_limit
+from datalake_assets.eventlog.run_queue import default_limit, tag_limits
 from datalake_assets.eventlog.storage import (
     POOL_SIZE,
     TABLES_LOCK,
@@ -72,11 +73,16 @@ def test_the_instance_is_configured_as_deployed(instance: dg.DagsterInstance, mo
     assert isinstance(coordinator, QueuedRunCoordinator)
     assert coordinator.get_run_queue_config().max_concurrent_runs == default_limit()
     assert coordinator.dequeue_interval_seconds == 1
+    limits = coordinator.get_run_queue_config().tag_concurrency_limits
+    assert limits == tag_limits()
+    assert {each["key"]: each["limit"] for each in limits} == {
+        AT_ONCE_TAG.format(limit=limit): limit for limit in range(1, MOST_AT_ONCE + 1)
+    }
     assert instance.run_retries_enabled
     assert not instance.run_retries_retry_on_asset_or_op_failure
     assert instance.run_monitoring_enabled
     assert not instance.telemetry_enabled
-    assert instance.get_sensor_settings()["num_workers"] == 8  # type: ignore[attr-defined]
+    assert instance.get_sensor_settings()["num_workers"] == 32  # type: ignore[attr-defined]
 
 
 def test_many_queries_share_a_few_connections(instance: dg.DagsterInstance, empty_database_url: str) -> None:

@@ -11,7 +11,7 @@ import dagster as dg
 
 from datalake_assets.triggers.calendars import Calendar
 from datalake_assets.triggers.model import Due, PipelineTrigger
-from datalake_assets.triggers.pipeline_sensor import build_pipeline_sensor
+from datalake_assets.triggers.pipeline_sensor import HOLD_SECONDS, build_pipeline_sensor
 from datalake_assets.triggers.schedules import Schedule
 from tests.triggers.world import all_of, ended, pipeline, succeeded, trigger
 
@@ -38,7 +38,7 @@ def build(location: str) -> dg.Definitions:
         dg.define_asset_job(each.pipeline.job, selection=[asset], tags={"datalake/pipeline": each.pipeline.name})
         for each, asset in zip(own, assets, strict=True)
     ]
-    sensor = build_pipeline_sensor(location, own, jobs=jobs)
+    sensor = build_pipeline_sensor(location, own, jobs=jobs, hold_seconds=HOLD_SECONDS)
     return dg.Definitions(assets=assets, jobs=jobs, sensors=[sensor], executor=dg.in_process_executor)
 
 

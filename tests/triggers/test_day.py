@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -46,9 +47,9 @@ class Day:
             )
 
     def kill_daemon(self) -> None:
-        """As when its machine is lost: its code servers notice by themselves."""
+        """As when its machine is lost, with its code servers."""
         if self._daemon is not None:
-            self._daemon.kill()
+            os.killpg(self._daemon.pid, signal.SIGKILL)
             self._daemon.wait()
             self._daemon = None
 
@@ -66,11 +67,8 @@ class Day:
             if any(not run.is_finished for run in self.instance.get_runs()):
                 return False
             newest = self.instance.event_log_storage.get_maximum_record_id()
-            cursors = [
-                json.loads(state.instigator_data.cursor)  # type: ignore[union-attr]
-                for state in self.instance.all_instigator_state()
-                if getattr(state.instigator_data, "cursor", None)
-            ]
+            told = [getattr(state.instigator_data, "cursor", None) for state in self.instance.all_instigator_state()]
+            cursors = [json.loads(each) for each in told if each]
             seen = [each for each in cursors if json.loads(each["tail"])["top"] == newest and each["clock"] >= self.now]
             return len(seen) == 3
 
@@ -107,7 +105,13 @@ class Day:
         return Counter((run.job_name, run.tags.get("dagster/partition", ""), run.status.value) for run in runs)
 
     def close(self) -> None:
-        self.kill_daemon()
+        if self._daemon is not None:
+            # Gently, so that it takes its code servers along.
+            self._daemon.send_signal(signal.SIGINT)
+            try:
+                self._daemon.wait(30)
+            except subprocess.TimeoutExpired:
+                self.kill_daemon()
         self.instance.dispose()
 
     def _log(self) -> str:

@@ -11,6 +11,7 @@ from datalake_assets.triggers.pipeline_sensor import (
     FILES_AGAIN_SECONDS,
     LOST_AFTER_SECONDS,
     STARTS_PER_TICK,
+    _hold,
     build_pipeline_sensor,
     evaluate,
 )
@@ -422,6 +423,22 @@ def test_the_sensor_asks_for_the_run_of_the_pipelines_job(world: World) -> None:
     [request] = started.run_requests
     assert (request.job_name, request.run_key) == (X.job, f"{X.name}|{D}|1")
     assert sensor.name == "rent_journey_triggers"
+
+
+def test_a_tick_that_found_nothing_goes_on_looking(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+
+    def meanwhile(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            world.succeed(SEARCHES, D)
+
+    monkeypatch.setattr("datalake_assets.triggers.pipeline_sensor.time.sleep", meanwhile)
+    monkeypatch.setattr("datalake_assets.triggers.clock.now", lambda: world.now)
+    done = _hold(world.instance, Memory(), only(trigger(X, succeeded(SEARCHES), SEARCHES)), world.files, 3600.0)
+
+    assert [partition for _, partition, _ in done.starts] == [D]
+    assert len(slept) == 3
 
 
 def test_a_trigger_without_its_job_is_refused() -> None:
