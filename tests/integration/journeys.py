@@ -111,16 +111,6 @@ def run_parent(platform: Platform, location: str, name: str, days: Sequence[str]
     assert _run(platform, _parent(location, name), name, days).success
 
 
-def publish_week(platform: Platform, day: str, *, listings: Sequence[str], searches: Sequence[str | None]) -> None:
-    """Publish what a day needs: its own listings, and the same searches on each of seven days."""
-    land_listings(day, listings)
-    run_parent(platform, "core_data", "listings", [day])
-    week = days_before(day, 7)
-    for each in week:
-        land_searches(each, searches)
-    run_parent(platform, "search", "searches", week)
-
-
 def run(platform: Platform, days: str | Sequence[str], **changed: Any) -> Run:
     wanted = [days] if isinstance(days, str) else days
     return _run(platform, build_sql_definitions(READER, spec(**changed)), NAME, wanted)
