@@ -44,7 +44,7 @@ def rerun(pipeline: str, partitions: tuple[str, ...], from_failure: bool, as_jso
         label = f"{pipeline} {key or ''}".rstrip()
         try:
             last = _last_run(server, location, job, key)
-            _require_not_going(label, last, server)
+            require_not_going(label, last, server)
             if from_failure:
                 run_id = server.launch_from_failure(_failed(label, last), reason)
             else:
@@ -132,7 +132,12 @@ def takes(tags: Any, key: str) -> bool:
     return any(first <= key <= (last if is_range else first) for first, is_range, last in named)
 
 
-def _require_not_going(label: str, last: Run | None, server: Webserver) -> None:
+def require_not_going(label: str, last: Run | None, server: Webserver) -> None:
+    """See that nothing works on the partition: two runs of it would do the same twice.
+
+    Raises:
+        ConcurrentChange: a run is going, waits in the queue, or will be started again by Dagster itself.
+    """
     if last is None:
         return
     what = last.status.lower() if last.status in GOING else None

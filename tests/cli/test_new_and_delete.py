@@ -9,8 +9,9 @@ import pytest
 from datalake_assets import project
 from datalake_assets.arrivals.partitions import Daily
 from datalake_assets.arrivals.run_tags import partition_tags
-from datalake_assets.cli.rerun import takes, wanted_partitions
-from datalake_assets.errors import ConfigurationError
+from datalake_assets.cli.rerun import require_not_going, takes, wanted_partitions
+from datalake_assets.cli.webserver import Run, Webserver
+from datalake_assets.errors import ConcurrentChange, ConfigurationError
 from tests.cli.conftest import Datalake
 
 DAYS = [f"2026-01-{day:02}" for day in range(1, 11)]
@@ -128,3 +129,31 @@ def test_the_last_run_of_a_day_may_have_taken_others_too() -> None:
     assert json.loads(gaps["datalake/partitions"]) == ["2026-01-01", "2026-01-03..2026-01-04"]
     assert [day for day in DAYS if takes(gaps, day)] == ["2026-01-01", "2026-01-03", "2026-01-04"]
     assert not takes({}, "2026-01-01")
+
+
+@pytest.mark.parametrize(
+    ("status", "tags", "told"),
+    [
+        ("STARTED", {}, "is started"),
+        ("QUEUED", {}, "is queued"),
+        ("FAILURE", {"dagster/will_retry": "true"}, "about to be started again, as `retries` says"),
+    ],
+)
+def test_a_partition_that_is_being_run_is_not_run_beside_it(status: str, tags: dict[str, str], told: str) -> None:
+    run = Run("r1", status, 0.0, tags, "a")
+    with pytest.raises(ConcurrentChange, match=told):
+        require_not_going("a/b", run, Webserver("http://host"))
+
+
+@pytest.mark.parametrize(
+    ("status", "tags"),
+    [
+        ("SUCCESS", {}),
+        ("CANCELED", {}),
+        ("FAILURE", {"dagster/will_retry": "false"}),
+        ("FAILURE", {"dagster/will_retry": "true", "dagster/auto_retry_run_id": "r2"}),
+    ],
+)
+def test_a_run_that_is_over_keeps_nobody_from_another_one(status: str, tags: dict[str, str]) -> None:
+    require_not_going("a/b", Run("r1", status, 0.0, tags, "a"), Webserver("http://host"))
+    require_not_going("a/b", None, Webserver("http://host"))

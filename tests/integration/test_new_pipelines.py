@@ -203,15 +203,13 @@ def test_a_failed_run_is_resumed_where_it_failed_and_a_whole_one_runs_again(
     assert refused.exit_code == 1
     assert "succeeded" in refused.stderr
 
-    work = tree.shop / "days" / "days.py"
+    work = tree.shop / "days" / "shop_days.py"
     whole = work.read_text()
     work.write_text("def tell_weekday(partition: str) -> None:\n    raise ValueError(partition)\n")
     second = started(rerun("shop/days", tree.day))
     assert second != first
     failed = last_run(dagster, after=first)
     assert (failed.run_id, failed.status) == (second, "FAILURE")
-    if (refused := rerun("shop/days", tree.day, "--from-failure")).exit_code:
-        assert "about to be started again" in refused.stderr or "starting" in refused.stderr
     retried = last_run(dagster, after=second)  # by Dagster itself, as `retries: 1` says
     assert retried.status == "FAILURE"
     assert steps_of(dagster, retried) == {"tell_weekday"}

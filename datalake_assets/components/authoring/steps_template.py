@@ -23,7 +23,7 @@ attributes:
       shell: |
         echo "computing $DATALAKE_PARTITION in $DATALAKE_LOCATION"
     - name: tell_weekday
-      python: <name>.py:tell_weekday  # a function of the file beside this one
+      python: <location>_<name>.py:tell_weekday  # a function of the file beside this one
       timeout: 5m
       retries: 2  # of this step alone
       # env: {API_KEY: {secret: NAME, key: KEY}}  # from the account's Secrets Manager; never shown in logs
@@ -54,7 +54,7 @@ from pathlib import Path
 from datalake_assets.components.declarations import read_all
 
 FOLDER = Path(__file__).parent
-WORK = runpy.run_path(str(FOLDER / "<name>.py"))
+WORK = runpy.run_path(str(FOLDER / "<location>_<name>.py"))
 
 
 def test_its_steps_are_declared_without_mistakes() -> None:
@@ -71,6 +71,7 @@ def steps_files(new: NewName) -> dict[str, str]:
     """The files of the pipeline by their names."""
     return {
         "defs.yaml": filled(_DECLARATION, new),
-        f"{new.name}.py": filled(_STEPS, new),
+        # Type checkers want each module to be called otherwise, as pytest does.
+        f"{new.location}_{new.name}.py": filled(_STEPS, new),
         new.test_name: filled(_TEST, new),
     }

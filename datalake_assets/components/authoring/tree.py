@@ -123,7 +123,8 @@ def require_vacant(target: Path) -> None:
 def replace_text(path: Path, text: str) -> "Replacement":
     """Prepare the new text of a file, beside it; `commit` puts it in place of the old one in one step."""
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        _sweep_abandoned(path.parent)
+        handle, name = tempfile.mkstemp(prefix=STAGING_PREFIX, dir=path.parent)
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()
@@ -185,7 +186,11 @@ def _locks(descriptor: int) -> bool:
 
 def _sweep_abandoned(parent: Path) -> None:
     """Remove what commands that were killed have left."""
-    for folder in parent.glob(f"{STAGING_PREFIX}*"):
+    for found in parent.glob(f"{STAGING_PREFIX}*"):
         with contextlib.suppress(OSError):
-            if time.time() - folder.stat().st_mtime > ABANDONED_SECONDS:
-                shutil.rmtree(folder, ignore_errors=True)
+            if time.time() - found.stat().st_mtime <= ABANDONED_SECONDS:
+                continue
+            if found.is_dir():
+                shutil.rmtree(found, ignore_errors=True)
+            else:
+                found.unlink()

@@ -13,7 +13,7 @@ from datalake_assets.accounts.registry import load_registry
 from datalake_assets.cli.dagster_processes import read_workspace
 from datalake_assets.components.authoring import account as module
 from datalake_assets.components.authoring.account import RESERVED, make_account, nearest_name
-from datalake_assets.components.authoring.tree import Tree, explained
+from datalake_assets.components.authoring.tree import STAGING_PREFIX, Tree, explained
 from datalake_assets.errors import AccessDenied, ConcurrentChange, ConfigurationError
 from tests.components.authoring.conftest import everything
 
@@ -123,6 +123,30 @@ def test_whatever_ends_it_before_the_moves_leaves_nothing(
     with pytest.raises(Interrupted):
         make_account(tree, "shop")
     assert everything(tree) == before
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from datalake_assets.components.authoring import account
+from datalake_assets.components.authoring.tree import Tree
+account.uninterrupted = lambda: os._exit(9)  # as SIGKILL, when all is written and nothing is moved
+root = Path(sys.argv[1])
+account.make_account(Tree(root / "locations", root / "registry.yaml", root / "workspace.yaml"), "shop")
+"""
+
+
+def test_what_a_killed_command_has_staged_is_seen_by_nobody_and_swept_later(tree: Tree) -> None:
+    root = tree.locations.parent
+    known, folders = tree.registry.read_text(), sorted(tree.locations.rglob("*"))
+    assert subprocess.run([sys.executable, "-c", KILLED, root], check=False).returncode == 9
+    assert (tree.registry.read_text(), sorted(tree.locations.rglob("*"))) == (known, folders)
+    left = [each for each in root.iterdir() if each.name.startswith(STAGING_PREFIX)]
+    assert len(left) == 3
+    for each in left:
+        os.utime(each, (0, 0))
+    make_account(tree, "shop")
+    assert sorted(each.name for each in root.iterdir()) == ["locations", "registry.yaml", "workspace.yaml"]
 
 
 def test_of_many_at_once_none_is_lost(tree: Tree) -> None:
