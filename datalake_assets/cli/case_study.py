@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 PIPELINE = "rent_journey/pipeline_x"
 LOCATIONS = ("core_data", "search", "rent_journey")
-MOST_DAYS = 3  # every day is a run of each of the three pipelines
+MOST_DAYS = 2  # every day is a run of each of the three pipelines
 
-QUERY_TITLE = "Where are flats wanted most? (searches for each live listing, and how that is above its mean so far)"
+QUERY_TITLE = "Where are flats wanted most? (trend: above the mean of its week)"
 QUERY_COLUMNS = {
     "city": "city",
     "live_listings": "listings",
@@ -106,11 +106,11 @@ def show_case_study(report: CaseStudy, console: "Console") -> None:
     table.add_column("account/table", no_wrap=True)
     headings = {
         "files": "files",
-        "partitions": "parti-\ntions",
-        "rows_published": "rows pub-\nlished",
-        "rows_quarantined": "rows set\naside",
+        "partitions": "days",
+        "rows_published": "rows",
+        "rows_quarantined": "set\naside",
         "rows_duplicate": "twice\nthere",
-        "redshift_rows": "Redshift\nrows",
+        "redshift_rows": "in Red-\nshift",
     }
     for heading in headings.values():
         table.add_column(heading, justify="right", no_wrap=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 DEFAULT_UI_PORT = 3000
 POLL_SECONDS = 1.0
 SAMPLE_DAYS = 7
-SAMPLE_TRIGGERED_DAYS = 3  # of listings and searches: each day is a run of its own
+SAMPLE_TRIGGERED_DAYS = 2  # of listings and searches: each day is a run of its own
 
 
 @click.command()

@@ -6,18 +6,23 @@ import io
 import json
 from collections import Counter, defaultdict
 from datetime import date
+from functools import partial
 from typing import Any
 
 import dagster as dg
 import pytest
 
 from datalake_assets import definitions
+from datalake_assets.accounts.policies import catalog_policy, lake_bucket_policy, role_policy
+from datalake_assets.accounts.registry import Account, Registry, registry
 from datalake_assets.accounts.secrets import warehouse_secret
 from datalake_assets.accounts.sessions import session
 from datalake_assets.sandbox import listings, searches
+from datalake_assets.sandbox.aws.policy import allows
 from datalake_assets.sandbox.samples import upload
 from datalake_assets.sandbox.sandbox import Sandbox
 from datalake_assets.warehouse.connection import connect
+from tests.conftest import forget_accounts
 from tests.integration.runs import Run
 
 DAYS = [date(2026, 2, day) for day in (1, 2, 3)]  # of no other test
@@ -55,12 +60,54 @@ def run(location: str, job: str, day: date, instance: dg.DagsterInstance) -> Run
     return Run(made.execute_in_process(instance=instance, partition_key=str(day), raise_on_error=False))
 
 
+class Calls:
+    """What the sessions of some accounts asked AWS for: account, action, resource, condition keys."""
+
+    def __init__(self, *locations: str) -> None:
+        self.made: list[tuple[str, str, str, dict[str, str]]] = []
+        forget_accounts()  # clients that are there already would not tell
+        for location in locations:
+            events = session(location)._session().events
+            events.register("provide-client-params.*.*", partial(self._record, session(location).account))
+
+    def _record(self, account: Account, params: dict[str, Any], model: Any, **_: Any) -> None:
+        service, operation = model.service_model.service_name, model.name
+        if service == "s3":
+            self._object(account, operation, params)
+        elif service == "glue":
+            owner = registry().account(params.get("CatalogId") or account.id)
+            table = params.get("TableName") or params.get("Name") or params["TableInput"]["Name"]
+            prefix = f"arn:aws:glue:{owner.region}:{owner.id}"
+            for part in ("catalog", f"database/{params['DatabaseName']}", f"table/{params['DatabaseName']}/{table}"):
+                self.made.append((account.name, f"glue:{operation}", f"{prefix}:{part}", {}))
+        elif service == "secretsmanager":
+            arn = f"arn:aws:secretsmanager:{account.region}:{account.id}:secret:{params['SecretId']}-abcdef"
+            self.made.append((account.name, f"secretsmanager:{operation}", arn, {}))
+        else:
+            raise AssertionError(f"a run called {service}:{operation}, and no policy of this test knows of it")
+
+    def _object(self, account: Account, operation: str, params: dict[str, Any]) -> None:
+        bucket = f"arn:aws:s3:::{params['Bucket']}"
+        if operation == "ListObjectsV2":
+            self.made.append((account.name, "s3:ListBucket", bucket, {"s3:prefix": params.get("Prefix", "")}))
+            return
+        action = {"HeadObject": "GetObject", "CreateMultipartUpload": "PutObject"}.get(operation, operation)
+        if "VersionId" in params and action == "GetObject":
+            action = "GetObjectVersion"
+        self.made.append((account.name, f"s3:{action}", f"{bucket}/{params['Key']}", {}))
+
+
 @pytest.fixture(scope="module")
-def metric(sandbox: Sandbox) -> Run:
-    """The run of the last of three days, whose listings and searches are published."""
+def calls(sandbox: Sandbox) -> Calls:
     for location, files in (("core_data", listings.listings(DAYS)), ("search", searches.searches(DAYS))):
         account = session(location)
         upload(account.client("s3"), account.account.raw_bucket, files)
+    return Calls("core_data", "search", "rent_journey")
+
+
+@pytest.fixture(scope="module")
+def metric(calls: Calls) -> Run:
+    """The run of the last of three days, whose listings and searches are published."""
     with dg.DagsterInstance.ephemeral() as instance:
         for day in DAYS:
             assert run("core_data", "listings", day, instance).success
@@ -121,17 +168,43 @@ def test_the_graph_shows_the_tables_of_both_accounts_as_its_parents() -> None:
 def test_without_the_grant_a_run_says_which_line_is_missing(
     metric: Run, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from datalake_assets.accounts import grants, registry
+    from datalake_assets.accounts import grants
 
-    known = registry.registry()
+    known = registry()
     owner = known.account("core_data").model_copy(update={"grants": {}})
-    without = registry.Registry(known.platform, {**known.accounts, "core_data": owner})
+    without = Registry(known.platform, {**known.accounts, "core_data": owner})
     monkeypatch.setattr(grants, "registry", lambda: without)
     with dg.DagsterInstance.ephemeral() as instance:
         refused = run("rent_journey", "pipeline_x", DAYS[0], instance)
     assert not refused.success
     assert "the account rent_journey may not read core_data/lake/listings" in refused.failure
     assert "`listings: [rent_journey]`" in refused.failure
+
+
+def test_the_policies_allow_all_that_the_runs_did(metric: Run, calls: Calls) -> None:
+    made = list(calls.made)
+    assert {account for account, *_ in made} == {"core_data", "search", "rent_journey"}
+    assert ("rent_journey", "glue:GetTable") in {(account, action) for account, action, *_ in made}
+    refused = set()
+    for name, action, resource, context in made:
+        account = registry().account(name)
+        policies = [anybodys(role_policy(account, registry()))]
+        for owner in (registry().account(each) for each in ("core_data", "search") if each != name):
+            if owner.id in resource or owner.lake_bucket in resource:  # then both ends have to agree
+                is_catalog = action.startswith("glue:")
+                found = catalog_policy(owner, registry()) if is_catalog else lake_bucket_policy(owner, registry())
+                policies.append(json.dumps(found))
+        for document in policies:
+            if not allows(
+                document, account=account.id, role=account.role, action=action, resource=resource, context=context
+            ):
+                refused.add((name, action, resource, json.loads(document)["Statement"][0]["Sid"]))
+    assert refused == set()
+
+
+def anybodys(policy: dict[str, Any]) -> str:
+    """The policy of a role, which names no principal, as one of a resource."""
+    return json.dumps({"Statement": [each | {"Principal": "*"} for each in policy["Statement"]]})
 
 
 def test_an_estimate_is_made_of_the_days_before(metric: Run) -> None:
