@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from datalake_assets.cli.output import Column, count, duration, extra, json_option, moment, prose, show_json, show_table
+from datalake_assets.cli.output import count, duration, extra, json_option, moment, prose, show_json, show_table
 
 if TYPE_CHECKING:
     from datalake_assets.components.overview import PipelineStatus
@@ -36,7 +36,7 @@ def status(names: tuple[str, ...], trouble: bool, as_json: bool) -> None:
         show_json(found)
         return
     if found:
-        show_table(HEADINGS, [_row(each, now) for each in found])
+        show(found, now)
     elif trouble:
         click.echo("Nothing failed, is late or waits.")
     else:
@@ -45,27 +45,29 @@ def status(names: tuple[str, ...], trouble: bool, as_json: bool) -> None:
         click.echo(summary(everything))
 
 
-HEADINGS: Sequence[Column | str] = (
-    "pipeline",
-    extra("owner"),
-    "last run",
-    Column("for"),
-    extra("ended, UTC"),
-    "fresh",
-    prose("waits for"),
-)
-
-
-def _row(each: "PipelineStatus", now: float) -> list[str]:
-    return [
-        each.pipeline,
-        each.owner,
-        each.outcome or "never",
-        each.partition or NONE,
-        moment(each.at),
-        _fresh(each, now),
-        waits(each, now),
+def show(found: "Sequence[PipelineStatus]", now: float) -> None:
+    """A line for each pipeline, and below them one for each that waits."""
+    show_table(
+        ["pipeline", extra("owner"), "last run", extra("of"), "fresh", extra("ended, UTC")],
+        [
+            [
+                each.pipeline,
+                each.owner,
+                each.outcome or "never",
+                each.partition or NONE,
+                _fresh(each, now),
+                moment(each.at),
+            ]
+            for each in found
+        ],
+    )
+    rows = [
+        [_label(each), "; ".join(each.waits_for), _when(each.waiting_since, now)] for each in found if each.waits_for
     ]
+    if rows:
+        click.echo()
+        show_table([prose("waiting"), prose("for"), extra("since, UTC")], rows)
+    click.echo()
 
 
 def _fresh(each: "PipelineStatus", now: float) -> str:
@@ -73,22 +75,19 @@ def _fresh(each: "PipelineStatus", now: float) -> str:
         more = f" ({each.missing})" if each.missing > 1 else ""
         return f"late by {duration(now - each.late_since.timestamp())}{more}"
     if each.next_at is not None:
-        return f"next {_soon(each.next_at, now)}"
+        return f"next {_when(each.next_at, now)}"
     return "yes" if each.due is not None else NONE
 
 
-def _soon(at: dt.datetime, now: float) -> str:
+def _when(at: dt.datetime | None, now: float) -> str:
     """`05:00` within a day, else with its date; UTC."""
-    return f"{at:%H:%M}" if at.timestamp() - now < 86_400 else f"{at:%Y-%m-%d %H:%M}"
-
-
-def waits(each: "PipelineStatus", now: float) -> str:
-    """`2026-11-20: search/searches 2026-11-20 (FAILED at its last run), for 3 h`."""
-    if not each.waits_for:
+    if at is None:
         return NONE
-    since = f", for {duration(now - each.waiting_since.timestamp())}" if each.waiting_since else ""
-    label = f"{each.waiting}: " if each.waiting else ""
-    return f"{label}{'; '.join(each.waits_for)}{since}"
+    return f"{at:%H:%M}" if abs(at.timestamp() - now) < 86_400 else moment(at)
+
+
+def _label(each: "PipelineStatus") -> str:
+    return f"{each.pipeline} {each.waiting or ''}".rstrip()
 
 
 def summary(everything: "Sequence[PipelineStatus]") -> str:

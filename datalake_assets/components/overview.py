@@ -14,7 +14,7 @@ from datalake_assets.components.declarations import AnyDeclaration
 from datalake_assets.components.declared import Declared
 from datalake_assets.components.expectations import Freshness
 from datalake_assets.components.overview_arrivals import Arrivals, LedgerArrivals
-from datalake_assets.components.overview_runs import GOING, Outcome, RunTold, last_runs, made_at
+from datalake_assets.components.overview_runs import GOING, Outcome, RunTold, last_runs, made_at, newest_events
 from datalake_assets.components.overview_waits import find_waits
 from datalake_assets.project import LOCATIONS_FOLDER
 
@@ -156,22 +156,20 @@ def _materialized(
     instance: "dg.DagsterInstance", declared: Declared, wanted: Sequence[str], now: float
 ) -> tuple[dict[str, set[str]], dict[str, float]]:
     """Which recent partitions of each pipeline are there, and when the newest of all its data was made."""
-    from datalake_assets.eventlog.headlines import asset_text
-    from datalake_assets.eventlog.lookups import Place, newest_materializations
+    from datalake_assets.eventlog.headlines import MATERIALIZATION, asset_text
+    from datalake_assets.eventlog.lookups import newest_materializations
 
-    texts = {name: asset_text(_completion(declared.pipelines[name])) for name in wanted}
-    places: set[Place] = {(text, None) for text in texts.values()}
-    for name, text in texts.items():
-        places |= {(text, partition) for partition in declared.expectations.recent(name, now)}
-    ids = newest_materializations(instance, places)
-    at = made_at(instance, [storage_id for (_, partition), storage_id in ids.items() if partition is None])
+    texts = {asset_text(_completion(declared.pipelines[name])): name for name in wanted}
+    recent = {
+        (text, partition) for text, name in texts.items() for partition in declared.expectations.recent(name, now)
+    }
     there: dict[str, set[str]] = {name: set() for name in wanted}
-    names = {text: name for name, text in texts.items()}
-    for text, partition in ids:
+    for text, partition in newest_materializations(instance, recent):
         if partition is not None:
-            there[names[text]].add(partition)
-    newest = {name: at[ids[text, None]] for name, text in texts.items() if (text, None) in ids}
-    return there, newest
+            there[texts[text]].add(partition)
+    ids = newest_events(instance, texts.keys(), MATERIALIZATION)
+    at = made_at(instance, ids.values())
+    return there, {texts[text]: at[storage_id] for text, storage_id in ids.items()}
 
 
 def _freshness(

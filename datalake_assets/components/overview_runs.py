@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from datalake_assets.eventlog.lookups import makers
 from datalake_assets.names import UNPARTITIONED
 from datalake_assets.triggers.tags import (
     PARTITION_TAG,
@@ -27,6 +28,7 @@ GOING: frozenset[Outcome] = frozenset({"RUNNING", "QUEUED"})
 # Dagster asks once for a retry that it has announced: if the code server does not answer then, none ever comes.
 RETRY_COMES_SECONDS = 300.0
 RUNS_TOLD = 20
+PER_QUERY = 1_000
 _USER_TAG = "user"
 _STARTED_BY = (
     ("dagster/backfill", "by backfill {}"),
@@ -73,16 +75,46 @@ def last_runs(instance: "dg.DagsterInstance", pipelines: Mapping[str, Assets]) -
     Args:
         pipelines: the assets that a run of each builds.
     """
-    from datalake_assets.eventlog.headlines import asset_text
-    from datalake_assets.eventlog.lookups import planned_runs
+    from datalake_assets.eventlog.headlines import PLANNED, asset_text
 
-    places = {(asset_text(asset), None): name for name, assets in pipelines.items() for asset in assets}
-    newest: dict[str, tuple[int, str]] = {}
-    for place, planned in planned_runs(instance, places.keys()).items():
-        name = places[place[0], None]
-        newest[name] = max((planned[0].storage_id, planned[0].run_id), newest.get(name, (0, "")))
-    told = _told(instance, [run_id for _, run_id in newest.values()])
-    return {name: told[run_id] for name, (_, run_id) in newest.items() if run_id in told}
+    owners = {asset_text(asset): name for name, assets in pipelines.items() for asset in assets}
+    newest: dict[str, int] = {}
+    for asset, storage_id in newest_events(instance, owners.keys(), PLANNED).items():
+        newest[owners[asset]] = max(storage_id, newest.get(owners[asset], 0))
+    made_for = makers(instance, newest.values())
+    told = _told(instance, list(made_for.values()))
+    return {name: told[run_id] for name, each in newest.items() if (run_id := made_for.get(each)) in told}
+
+
+def newest_events(instance: "dg.DagsterInstance", assets: Collection[str], event_type: str) -> dict[str, int]:
+    """Storage id of the newest event of a type for each asset, of whatever partition; what was wiped is left out.
+
+    Args:
+        assets: as Dagster's tables spell them.
+    """
+    import sqlalchemy as sa
+    from dagster._core.storage.event_log import AssetKeyTable, SqlEventLogStorageTable
+
+    from datalake_assets.eventlog.headlines import sql_storage
+
+    events, keys, found = SqlEventLogStorageTable.c, AssetKeyTable.c, dict[str, int]()
+    # For each asset one step down the index, however long its history is.
+    newest = (
+        sa.select(sa.func.max(events.id))
+        .where(
+            events.asset_key == keys.asset_key,
+            events.dagster_event_type == event_type,
+            sa.or_(keys.wipe_timestamp.is_(None), events.timestamp > keys.wipe_timestamp),
+        )
+        .correlate(AssetKeyTable)
+        .scalar_subquery()
+    )
+    wanted = sorted(assets)
+    with sql_storage(instance).index_connection() as connection:
+        for at in range(0, len(wanted), PER_QUERY):
+            query = sa.select(keys.asset_key, newest).where(keys.asset_key.in_(wanted[at : at + PER_QUERY]))
+            found |= {asset: int(newest_id) for asset, newest_id in connection.execute(query).all() if newest_id}
+    return found
 
 
 def runs_of(instance: "dg.DagsterInstance", assets: Assets, partition: str) -> list[RunTold]:
@@ -110,8 +142,8 @@ def made_at(instance: "dg.DagsterInstance", storage_ids: Collection[int]) -> dic
 
     table, found, ids = SqlEventLogStorageTable.c, dict[int, float](), sorted(set(storage_ids))
     with sql_storage(instance).index_connection() as connection:
-        for at in range(0, len(ids), 1_000):
-            query = sa.select(table.id, table.timestamp).where(table.id.in_(ids[at : at + 1_000]))
+        for at in range(0, len(ids), PER_QUERY):
+            query = sa.select(table.id, table.timestamp).where(table.id.in_(ids[at : at + PER_QUERY]))
             found |= {int(row[0]): _utc(row[1]).timestamp() for row in connection.execute(query).all()}
     return found
 

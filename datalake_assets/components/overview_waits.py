@@ -55,10 +55,11 @@ def _candidate(declared: Declared, name: str, freshness: Freshness, there: Colle
         return None  # to wait for another one to fail is no wait that anybody wants to see
     if declared.triggers[name].pipeline.calendar.every is None:
         return UNPARTITIONED
-    missing = [key for key in declared.expectations.recent(name, now) if key not in there]
-    if freshness.due in missing:
+    if freshness.due is not None and freshness.due not in there:
         return freshness.due
-    return missing[-1] if missing else None
+    # Gaps of days before one that is there are history, and nobody waits for them.
+    newest = declared.expectations.recent(name, now)[-1:]
+    return newest[0] if newest and newest[0] not in there else None
 
 
 def _is_told(trigger: PipelineTrigger, explained: "Explained", freshness: Freshness, now: float) -> bool:
