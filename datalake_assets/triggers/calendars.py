@@ -18,7 +18,6 @@ from datalake_assets.names import UNPARTITIONED
 Every = Literal["day", "hour"]
 
 HOUR = timedelta(hours=1)
-_HOUR_KEY = "%Y-%m-%d-%H:%M"
 _HOUR_KEY_CHARACTERS = len("2026-10-25-02:00")
 _LEAST_MOMENT = timedelta(microseconds=1)
 
@@ -122,6 +121,9 @@ class Calendar:
 
     def _keys(self, indices: range) -> list[str]:
         within = range(max(indices.start, self._first), min(indices.stop, self._after_last))
+        if self.every == "hour":
+            return [self._key(index) for index in within]
+        # A place that moved over the date line has skipped a whole day.
         return [self._key(index) for index in within if self._begin(index) < self._begin(index + 1)]
 
     def _indices(self, begin: datetime, end: datetime) -> range:
@@ -148,7 +150,8 @@ class Calendar:
         if self.every == "day":
             return date.fromordinal(index).isoformat()
         local = self._begin(index).astimezone(ZoneInfo(self.time_zone))
-        return local.strftime(_HOUR_KEY + "%z" if local.fold else _HOUR_KEY)
+        key = local.isoformat("-", "minutes")[:_HOUR_KEY_CHARACTERS]
+        return key + local.strftime("%z") if local.fold else key
 
     def _index(self, partition: str) -> int:
         try:
@@ -157,9 +160,9 @@ class Calendar:
                 if self._key(index) == partition:
                     return index
             if self.every == "hour":
-                local = datetime.strptime(partition[:_HOUR_KEY_CHARACTERS], _HOUR_KEY).replace(
-                    tzinfo=ZoneInfo(self.time_zone), fold=int(len(partition) > _HOUR_KEY_CHARACTERS)
-                )
+                shown = f"{partition[:10]}T{partition[11:_HOUR_KEY_CHARACTERS]}"
+                fold = int(len(partition) > _HOUR_KEY_CHARACTERS)
+                local = datetime.fromisoformat(shown).replace(tzinfo=ZoneInfo(self.time_zone), fold=fold)
                 index = self._index_at(local.astimezone(UTC))
                 if self._key(index) == partition:
                     return index

@@ -5,10 +5,21 @@ All moments are seconds of the epoch.
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from datalake_assets.names import UNPARTITIONED
 from datalake_assets.triggers.calendars import Calendar, days_between, instant
-from datalake_assets.triggers.model import AllOf, AnyOf, Arrived, Condition, Due, Execution, PipelineTrigger, leaves
+from datalake_assets.triggers.model import (
+    AllOf,
+    AnyOf,
+    Arrived,
+    Condition,
+    Due,
+    Execution,
+    PipelineTrigger,
+    Span,
+    leaves,
+)
 from datalake_assets.triggers.schedules import Schedule, TimeOfDay
 
 # A parent without partitions has news for all partitions of a child. Those older than this are not looked at.
@@ -37,8 +48,13 @@ def needed_of(trigger: PipelineTrigger, execution: Execution, partition: str) ->
     own, parents = trigger.pipeline.calendar, trigger.parents[execution.parent].calendar
     if own.every is None or parents.every is None:
         return [UNPARTITIONED]
+    return list(_overlaps(own, parents, partition, execution.span))
+
+
+@lru_cache(maxsize=4096)
+def _overlaps(own: Calendar, parents: Calendar, partition: str, span: Span) -> tuple[str, ...]:
     own.window(partition)  # refuses what is no partition
-    return parents.overlapping(*own.stretch(partition, last=execution.span.last, offset=execution.span.offset))
+    return tuple(parents.overlapping(*own.stretch(partition, last=span.last, offset=span.offset)))
 
 
 def affected(trigger: PipelineTrigger, parent: str, parent_partition: str, now: float) -> list[str]:
@@ -127,10 +143,11 @@ def time_for(calendar: Calendar, partition: str, time: TimeOfDay) -> datetime:
 def _can_be_true_early(trigger: PipelineTrigger, condition: Condition) -> bool:
     """Whether a condition may be true of a partition before it is over, so that its end is what starts it.
 
-    Parents end when the child does or later, unless they have no partitions or earlier ones are asked for.
+    Parents end when the child does or later, unless they have no partitions, or no more, or earlier ones are asked for.
     """
     if isinstance(condition, Execution):
-        return condition.span.offset < 0 or trigger.parents[condition.parent].calendar.every is None
+        parents = trigger.parents[condition.parent].calendar
+        return condition.span.offset < 0 or parents.every is None or parents.end is not None
     if isinstance(condition, AllOf):
         return all(_can_be_true_early(trigger, term) for term in condition.terms)
     if isinstance(condition, AnyOf):

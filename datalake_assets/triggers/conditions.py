@@ -179,6 +179,8 @@ def _look_at_schedule(case: Case, due: Due) -> Looked:
     if case.seen is not None:
         tick = schedule.last_until(case.now)
         is_due = int(tick.timestamp()) > case.seen.get(SCHEDULE_INPUT, 0)
+        if case.is_first:  # ticks of the time before the pipeline was there
+            is_due = is_due and case.now < tick + TIME_ALONE_REACH
         following = schedule.first_from(case.now + timedelta(microseconds=1))
     else:
         tick = following = schedule.first_from(case.trigger.pipeline.calendar.window(case.partition)[1])

@@ -58,15 +58,16 @@ happenings = st.one_of(
     st.tuples(st.just("parent"), st.sampled_from(PAIRS), st.sampled_from(["SUCCESS", "SUCCESS", *BAD_ENDS, "RUNNING"])),
     st.tuples(st.just("child"), st.sampled_from(["SUCCESS", "SUCCESS", *BAD_ENDS])),
     st.tuples(st.just("hand"), st.sampled_from(["SUCCESS", "FAILED"])),
-    st.tuples(st.just("hours"), st.sampled_from([1.0, 2.0, 5.0])),
+    st.tuples(st.just("hours"), st.sampled_from([1.0, 4.0, 8.0])),
 )
+begins = st.sampled_from([END - 2 * HOUR, END + 2 * HOUR, END + 8 * HOUR])
 
 
 @dataclass
 class World:
     """All that happened, in order; an id is a place in that order, from 1."""
 
-    now: float = END - 2 * HOUR
+    now: float
     events: list[tuple[Any, ...]] = field(default_factory=list)
 
     def add(self, *event: Any) -> None:
@@ -175,11 +176,11 @@ class World:
 
 
 @settings(max_examples=200, deadline=None)
-@given(triggers, st.lists(happenings, max_size=25))
+@given(triggers, begins, st.lists(happenings, min_size=4, max_size=25))
 def test_a_run_starts_exactly_when_the_list_of_what_happened_says_so(
-    trigger: PipelineTrigger, history: list[tuple[Any, ...]]
+    trigger: PipelineTrigger, begin: float, history: list[tuple[Any, ...]]
 ) -> None:
-    world = World()
+    world = World(begin)
     for happening in history:
         kind = happening[0]
         if kind == "hours":
@@ -198,11 +199,13 @@ def test_a_run_starts_exactly_when_the_list_of_what_happened_says_so(
             world.add("request", decision)
 
 
-@settings(max_examples=80, deadline=None)
-@given(triggers, st.lists(happenings, max_size=20))
-def test_a_wait_ends_when_it_says_or_with_news(trigger: PipelineTrigger, history: list[tuple[Any, ...]]) -> None:
+@settings(max_examples=120, deadline=None)
+@given(triggers, begins, st.lists(happenings, min_size=2, max_size=12))
+def test_a_wait_ends_when_it_says_or_with_news(
+    trigger: PipelineTrigger, begin: float, history: list[tuple[Any, ...]]
+) -> None:
     """Time alone changes a decision never before `until`: whoever sleeps until then misses nothing."""
-    world = World()
+    world = World(begin)
     for happening in history:
         if happening[0] == "parent":
             world.add(*happening)
