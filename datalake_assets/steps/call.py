@@ -29,8 +29,8 @@ def main(arguments: list[str]) -> int:
     sys.path.insert(0, str(path.parent))  # modules beside it are imported as if it were started by itself
     function_name = str(named[0]) if named else None
     if function_name is None:
-        with _spark_remote():
-            return _run_program(path)
+        _spark_remote()
+        return _run_program(path)
     try:
         function = _find(_load(path), function_name, path)
     except _Mistake as mistake:
@@ -38,14 +38,14 @@ def main(arguments: list[str]) -> int:
         return MISTAKEN
     if not with_spark:
         return _call(function, path, {})
-    with _spark_remote() as remote:
-        from pyspark.sql import SparkSession
+    remote = _spark_remote()
+    from pyspark.sql import SparkSession
 
-        spark = SparkSession.builder.remote(remote).getOrCreate()
-        try:
-            return _call(function, path, {"spark": spark})
-        finally:
-            spark.stop()
+    spark = SparkSession.builder.remote(remote).getOrCreate()
+    try:
+        return _call(function, path, {"spark": spark})
+    finally:
+        spark.stop()
 
 
 class _Mistake(Exception):
@@ -126,17 +126,13 @@ def _own_traceback(path: Path) -> Iterator[None]:
         traceback.print_exception(error.with_traceback(frame) if frame else error)
 
 
-@contextmanager
-def _spark_remote() -> Iterator[str]:
-    """The address of a Spark session: what SPARK_REMOTE names, otherwise an embedded Sail, gone with the block."""
-    if remote := os.environ.get("SPARK_REMOTE"):
-        yield remote
-        return
-    from datalake_assets.steps.spark import embedded_spark
+def _spark_remote() -> str:
+    """The address of a Spark session: what SPARK_REMOTE names, otherwise an embedded Sail, which ends with us."""
+    if "SPARK_REMOTE" not in os.environ:
+        from datalake_assets.steps.spark import start_embedded_spark
 
-    with embedded_spark() as remote:
-        os.environ["SPARK_REMOTE"] = remote
-        yield remote
+        os.environ["SPARK_REMOTE"] = start_embedded_spark()  # where a program's own session finds it
+    return os.environ["SPARK_REMOTE"]
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
 """An embedded Spark for one step: Sail, started when a step wants it, gone when the step is."""
 
+import atexit
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 
 from datalake_assets.errors import Unsupported
@@ -26,20 +25,20 @@ def require_spark(where: str) -> None:
         )
 
 
-@contextmanager
-def embedded_spark() -> Iterator[str]:
-    """Start Sail in this process and yield its address."""
+def start_embedded_spark() -> str:
+    """Start Sail in this process and return its address; it stops when the process ends."""
     _name_credentials()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("RUST_LOG", "error")  # of each session it tells how it came and went
     from pysail.spark import SparkConnectServer  # type: ignore[import-untyped]
 
     server = SparkConnectServer(ip="127.0.0.1")
     server.start(background=True)
-    try:
-        _, port = server.listening_address
-        yield f"sc://127.0.0.1:{port}"
-    finally:
-        server.stop()
+    # Sessions that a program leaves open say goodbye at its end, and for minutes try to reach a server that is gone:
+    # what was registered first is done last.
+    atexit.register(server.stop)
+    _, port = server.listening_address
+    return f"sc://127.0.0.1:{port}"
 
 
 def _name_credentials() -> None:
