@@ -13,6 +13,7 @@ from datalake_assets.arrivals import sensor as sensor_module
 from datalake_assets.arrivals.dead_letters import dead_letters_after
 from datalake_assets.arrivals.ledger import Ledger
 from datalake_assets.arrivals.notices import notices_after
+from datalake_assets.arrivals.report import arrival_report
 from datalake_assets.arrivals.sensor import build_arrival_sensor, run_states
 from datalake_assets.errors import ConfigurationError, Unavailable
 from tests.arrivals.builders import AIRLINES, FLIGHTS
@@ -67,6 +68,21 @@ def test_files_of_contiguous_days_become_one_run_that_covers_them_all(platform: 
     assert platform.partitions_with_data(FLIGHTS_KEY) == set(days)
     assert [evaluation.check_name for evaluation in result.get_asset_check_evaluations()] == ["quarantine"]
     assert platform.tick().run_requests == []
+
+
+def test_a_pipeline_that_its_trigger_starts_is_told_and_not_run(platform: Platform) -> None:
+    platform.declare(starts_runs=False)
+    platform.land("flights/dt=2013-01-01/a.csv.gz", "airlines/airlines.csv")
+    result = platform.tick()
+
+    assert [request.asset_selection for request in result.run_requests] == [[AIRLINES_KEY]]
+    told = {(event.asset_key, event.partition) for event in result.asset_events}
+    assert (RAW_KEY, "2013-01-01") in told
+    assert [each.is_dirty for each in platform.ledger.states_of([FLIGHTS.source_id], ["2013-01-01"])] == [True]
+    (flights, _) = arrival_report("flights", platform.sources).tables
+    assert [(each.partition, each.reason[:22]) for each in flights.waiting] == [
+        ("2013-01-01", "its trigger starts the")
+    ]
 
 
 def test_days_with_a_gap_become_one_run_for_each_stretch(platform: Platform) -> None:

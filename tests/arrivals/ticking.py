@@ -68,10 +68,11 @@ class Platform:
         raw = dg.AssetSpec(RAW_KEY, partitions_def=DAILY)
         return dg.Definitions(assets=[raw, flights, airlines], sensors=[build_arrival_sensor("flights", self.sources)])
 
-    def declare(self, marker: str | None = None, **words: Any) -> None:
-        """Declare words of `trigger.arrivals` for the flights."""
+    def declare(self, marker: str | None = None, *, starts_runs: bool = True, **words: Any) -> None:
+        """Declare words of `trigger.arrivals` for the flights, or that their trigger starts the runs."""
         pattern = KeyPattern.parse(marker, FLIGHTS.partitions, is_marker=True) if marker else None
-        self.sources = (replace(FLIGHTS, marker=pattern, conditions=RunConditions(**words)), AIRLINES)
+        flights = replace(FLIGHTS, marker=pattern, conditions=RunConditions(**words), starts_runs=starts_runs)
+        self.sources = (flights, AIRLINES)
         self.definitions = self._definitions()
         self.sensor = self.definitions.get_repository_def().get_sensor_def("flights_arrivals")
 
