@@ -111,12 +111,12 @@ class TestOnce:
 
     def test_a_run_in_flight_is_waited_for(self) -> None:
         trigger = replace(BOTH, reruns_on_update=True)
-        known = {"listings": there(20), "searches": there(7)}
+        known: dict[str, Any] = {"listings": there(20), "searches": there(7)}
         assert on_day(trigger, **known, runs=[ran(1, None, listings=9)]) == Done("run 00000001 is running")
         assert isinstance(on_day(trigger, **known, runs=[ran(0, None)]), Done)
 
     def test_a_failed_child_starts_again_only_for_newer_data(self) -> None:
-        known = {"listings": there(9), "searches": there(7)}
+        known: dict[str, Any] = {"listings": there(9), "searches": there(7)}
         decision = on_day(BOTH, **known, runs=[ran(1, "FAILED", listings=9, searches=7)])
         assert isinstance(decision, Done)
         assert f"`datalake rerun rent_journey/pipeline_x {DAY}`" in decision.reason
@@ -127,7 +127,7 @@ class TestOnce:
             assert again.reason.endswith(f"which ended {outcome}")
 
     def test_a_failed_child_that_a_person_repaired_is_left_alone(self) -> None:
-        known = {"listings": there(20), "searches": there(7), "own_data_id": 30}
+        known: dict[str, Any] = {"listings": there(20), "searches": there(7), "own_data_id": 30}
         runs = [ran(0, "SUCCESS"), ran(1, "FAILED", listings=9, searches=7)]
         assert isinstance(on_day(BOTH, **known, runs=runs), Done)
 
@@ -164,7 +164,7 @@ class TestOnce:
 class TestTime:
     def test_no_partition_runs_before_it_is_over(self) -> None:
         trigger = triggered(after(LISTINGS, offset=-1))
-        known = {"parents": {(LISTINGS, "2026-11-19"): there(3)}}
+        known: dict[str, Any] = {"parents": {(LISTINGS, "2026-11-19"): there(3)}}
         decision = on_day(trigger, "2026-11-20 23:59", **known)
         assert isinstance(decision, Wait)
         assert decision.until == seconds("2026-11-21 00:00")
@@ -186,7 +186,7 @@ class TestTime:
 
     def test_not_before_holds_back_what_is_complete(self) -> None:
         trigger = replace(BOTH, not_before=TimeOfDay(6, 0, "Europe/Berlin"))
-        known = {"listings": there(9), "searches": there(7)}
+        known: dict[str, Any] = {"listings": there(9), "searches": there(7)}
         decision = on_day(trigger, "2026-11-21 04:59", **known)
         assert isinstance(decision, Wait)
         assert decision.until == seconds("2026-11-21 05:00")
@@ -211,7 +211,7 @@ class TestTime:
 
     def test_what_came_after_at_latest_runs_it_again_only_if_declared(self) -> None:
         trigger = replace(BOTH, at_latest=TimeOfDay(9))
-        known = {"listings": there(9), "searches": there(30), "runs": [ran(1, listings=9)]}
+        known: dict[str, Any] = {"listings": there(9), "searches": there(30), "runs": [ran(1, listings=9)]}
         assert isinstance(on_day(trigger, "2026-11-21 10:00", **known), Done)
         assert is_start(on_day(replace(trigger, reruns_on_update=True), "2026-12-21 10:00", **known))
 
@@ -233,7 +233,7 @@ class TestTime:
 
     def test_times_are_of_the_day_after_the_partition_on_their_own_clocks(self) -> None:
         trigger = replace(BOTH, not_before=TimeOfDay(6, 0, "America/New_York"))
-        known = {"listings": there(9), "searches": there(7)}
+        known: dict[str, Any] = {"listings": there(9), "searches": there(7)}
         assert isinstance(on_day(trigger, "2026-11-21 10:59", **known), Wait)
         assert is_start(on_day(trigger, "2026-11-21 11:00", **known))
 
@@ -304,7 +304,7 @@ class TestWindows:
         name = "rent_journey/pipeline_x"
         trigger = triggered(after(name, offset=-1), calendar=calendar, calendars={name: calendar})
         assert is_start(on_day(trigger))
-        known = {(name, DAY): there(4)}
+        known: dict[str, Any] = {(name, DAY): there(4)}
         assert is_start(decide(trigger, "2026-11-21", facts("2026-11-22 00:00", parents=known)))
         assert isinstance(decide(trigger, "2026-11-22", facts("2026-11-23 00:00", parents=known)), Wait)
 
@@ -427,7 +427,7 @@ class TestChildrenWithoutPartitions:
         assert is_start(self.decision(self.TRIGGER, listings=there(30), searches=there(21), runs=runs))
 
     def test_what_was_built_by_hand_waits_for_news(self) -> None:
-        known = {"listings": there(9), "searches": there(7), "own_data_id": 8}
+        known: dict[str, Any] = {"listings": there(9), "searches": there(7), "own_data_id": 8}
         assert isinstance(self.decision(self.TRIGGER, **known), Wait)
         known["searches"] = there(12)
         assert is_start(self.decision(self.TRIGGER, **known))
@@ -457,7 +457,7 @@ class TestChildrenWithoutPartitions:
     def test_at_latest_runs_it_once_a_day_with_what_is_new(self) -> None:
         trigger = replace(self.TRIGGER, at_latest=TimeOfDay(9))
         runs = [ran(1, **{LISTINGS: 9, SEARCHES: 7, "at_latest": int(seconds("2026-11-20 09:00"))})]
-        news = {"listings": there(20), "searches": there(7)}
+        news: dict[str, Any] = {"listings": there(20), "searches": there(7)}
         assert isinstance(self.decision(trigger, "2026-11-21 08:59", **news, runs=runs), Wait)
         forced = self.decision(trigger, "2026-11-21 09:00", **news, runs=runs)
         assert isinstance(forced, Start)
@@ -472,7 +472,7 @@ class TestChildrenWithoutPartitions:
 
     def test_not_before_is_of_each_day(self) -> None:
         trigger = replace(self.TRIGGER, not_before=TimeOfDay(6, 0, "Europe/Berlin"))
-        known = {"listings": there(9), "searches": there(7)}
+        known: dict[str, Any] = {"listings": there(9), "searches": there(7)}
         decision = self.decision(trigger, "2026-11-21 04:59", **known)
         assert isinstance(decision, Wait)
         assert decision.until == seconds("2026-11-21 05:00")

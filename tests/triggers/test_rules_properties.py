@@ -169,7 +169,7 @@ class World:
         """Late data, and a failure or start that did not come; not a failure of what has succeeded."""
         return bool(execution.statuses & {"SUCCESS", "RUNNING"}) or "SUCCESS" not in self.statuses_of(pair)
 
-    def statuses_of(self, pair: tuple[str, str]) -> set[str]:
+    def statuses_of(self, pair: tuple[str, str]) -> set[Any]:
         seen = [self.events[place - 1][2] for place in self.of_parent(pair)]
         ends = [each for each in seen if each != "RUNNING"]
         return ({"RUNNING"} if seen else set()) | ({"SUCCESS"} if "SUCCESS" in ends else set()) | set(ends[-1:])

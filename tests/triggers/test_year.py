@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -16,7 +17,17 @@ import pytest
 from datalake_assets.names import UNPARTITIONED
 from datalake_assets.triggers.calendars import Calendar
 from datalake_assets.triggers.candidates import affected, due_between, needed
-from datalake_assets.triggers.model import AllOf, Due, Facts, ParentState, PipelineTrigger, Start, TriggeredRun, Wait
+from datalake_assets.triggers.model import (
+    AllOf,
+    Condition,
+    Due,
+    Facts,
+    ParentState,
+    PipelineTrigger,
+    Start,
+    TriggeredRun,
+    Wait,
+)
 from datalake_assets.triggers.rules import decide
 from datalake_assets.triggers.schedules import Schedule, TimeOfDay
 from tests.triggers.trigger_builders import after, triggered
@@ -43,30 +54,27 @@ CALENDARS = {
     FRESH: BERLIN_DAYS,
     CLICKS: UTC_HOURS,
 }
-TRIGGERS = [
-    triggered(condition, name=name, calendar=calendar, calendars=CALENDARS)
-    for name, calendar, condition in [
-        (LISTINGS, BERLIN_DAYS, Due(Schedule("0 3 * * *", "Europe/Berlin"))),
-        (SEARCHES, BERLIN_DAYS, Due(Schedule("30 2 * * *", "Europe/Berlin"))),
-        (BOTH, BERLIN_DAYS, AllOf((after(LISTINGS), after(SEARCHES)))),
-        ("rent_journey/fallback", BERLIN_DAYS, after(LISTINGS, "FAILED", "TIMED_OUT")),
-        (CLICKS, UTC_HOURS, Due(Schedule("5 * * * *"))),
-        ("search/click_days", CLICK_DAYS, after(CLICKS)),
-        ("rent_journey/week", NEW_YORK_DAYS, after(BOTH, last=7)),
-        ("rent_journey/report", Calendar(), AllOf((Due(Schedule("0 8 * * 1", "Europe/Berlin")), after(BOTH)))),
-    ]
+PIPELINES: list[tuple[str, Calendar, Condition]] = [
+    (LISTINGS, BERLIN_DAYS, Due(Schedule("0 3 * * *", "Europe/Berlin"))),
+    (SEARCHES, BERLIN_DAYS, Due(Schedule("30 2 * * *", "Europe/Berlin"))),
+    (BOTH, BERLIN_DAYS, AllOf((after(LISTINGS), after(SEARCHES)))),
+    ("rent_journey/fallback", BERLIN_DAYS, after(LISTINGS, "FAILED", "TIMED_OUT")),
+    (CLICKS, UTC_HOURS, Due(Schedule("5 * * * *"))),
+    ("search/click_days", CLICK_DAYS, after(CLICKS)),
+    ("rent_journey/week", NEW_YORK_DAYS, after(BOTH, last=7)),
+    ("rent_journey/report", Calendar(), AllOf((Due(Schedule("0 8 * * 1", "Europe/Berlin")), after(BOTH)))),
+    ("rent_journey/morning", BERLIN_DAYS, AllOf((after(LISTINGS), after(SEARCHES)))),
+    (FRESH, BERLIN_DAYS, after(LISTINGS)),
+    ("rent_journey/fresher", BERLIN_DAYS, after(FRESH)),
 ]
-TRIGGERS += [
-    triggered(condition, name=name, calendar=BERLIN_DAYS, calendars=CALENDARS, **rest)
-    for name, condition, rest in [
-        (
-            "rent_journey/morning",
-            AllOf((after(LISTINGS), after(SEARCHES))),
-            {"at_latest": TimeOfDay(7, 0, "Europe/Berlin")},
-        ),
-        (FRESH, after(LISTINGS), {"reruns_on_update": True}),
-        ("rent_journey/fresher", after(FRESH), {"reruns_on_update": True}),
-    ]
+OPTIONS: dict[str, dict[str, Any]] = {
+    "rent_journey/morning": {"at_latest": TimeOfDay(7, 0, "Europe/Berlin")},
+    FRESH: {"reruns_on_update": True},
+    "rent_journey/fresher": {"reruns_on_update": True},
+}
+TRIGGERS = [
+    triggered(condition, name=name, calendar=calendar, calendars=CALENDARS, **OPTIONS.get(name, {}))
+    for name, calendar, condition in PIPELINES
 ]
 
 
@@ -104,7 +112,9 @@ class Played:
         for end in sorted(each for each in self.ends if each[0] <= now):
             self.ends.remove(end)
             at, name, partition, kind = end
-            outcome = "FAILED" if kind == "first" and fails(name, partition) else "SUCCESS"
+            outcome: Literal["FAILED", "SUCCESS"] = (
+                "FAILED" if kind == "first" and fails(name, partition) else "SUCCESS"
+            )
             runs = self.runs[name, partition]
             runs[0] = replace(runs[0], outcome=outcome)  # of a repetition: the run that it repeats, in all but its id
             self.ids += 1
