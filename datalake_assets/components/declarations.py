@@ -149,13 +149,15 @@ def unbound_expressions(declarations: Sequence[AnyDeclaration]) -> list[Mistake]
     that types fit, that the answer of a check is a boolean. A code location does without, for DuckDB takes a moment to
     import.
     """
+    from datalake_assets.components.sql_spec import SqlSpec
     from datalake_assets.mapping import bind, checks
 
     mistakes: list[Mistake] = []
     for path, spec in ((each.path, each.spec) for each in declarations):
-        if not isinstance(spec, PipelineSpec):
+        if not isinstance(spec, PipelineSpec | SqlSpec):
             continue
-        mistakes += [mistake_in(path, ("attributes", *place), text) for place, text in bind.bind_columns(spec)]
+        if isinstance(spec, PipelineSpec):
+            mistakes += [mistake_in(path, ("attributes", *place), text) for place, text in bind.bind_columns(spec)]
         if not any(check.expression for check in spec.checks):
             continue
         columns = spec.mapping().output_columns()

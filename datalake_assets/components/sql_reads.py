@@ -36,12 +36,10 @@ def build_derivation(location: str, spec: SqlSpec, folder: Path = LOCATIONS_FOLD
 
 
 def unbound_query(location: str, spec: SqlSpec, folder: Path = LOCATIONS_FOLDER) -> Iterator[Located]:
-    """What DuckDB refuses of the query, over empty tables with the declared columns, and of the checks' expressions.
+    """What DuckDB refuses of the query, over empty tables with the declared columns: names, types, columns.
 
     A pipeline that it reads and that is not there is told by others; the query cannot be read without it.
     """
-    from datalake_assets.mapping.checks import bind_expressions
-
     try:
         made = build_derivation(location, spec, folder)
     except (ConfigurationError, OSError):
@@ -50,8 +48,6 @@ def unbound_query(location: str, spec: SqlSpec, folder: Path = LOCATIONS_FOLDER)
     text = f"{spec.sql.strip()}: " if spec.is_file else ""
     for mistake in query_mistakes(location, made.sql, made.columns, made.reads, day):
         yield ("sql",), f"{text}{mistake}"
-    for at, mistake in bind_expressions(spec.checks, spec.output_columns(), is_partitioned=made.is_partitioned):
-        yield ("checks", at, "expression"), mistake
 
 
 def _read(words: ReadWords, folder: Path, reader: str) -> Read:

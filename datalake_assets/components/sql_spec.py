@@ -77,6 +77,14 @@ class SqlSpec(RunWords):
     publish: Publish = Publish()
     warehouse: WarehouseTarget | None = None
 
+    @field_validator("columns")
+    @classmethod
+    def _each_column_once(cls, columns: tuple[SqlColumn, ...]) -> tuple[SqlColumn, ...]:
+        names = [column.name for column in columns]
+        again = [number for number, name in enumerate(names) if name in names[:number]]
+        refuse("columns", [((number, "name"), f"the column {names[number]!r} stands here twice") for number in again])
+        return columns
+
     @field_validator("checks")
     @classmethod
     def _check_these_columns(cls, checks: Checks, info: ValidationInfo) -> Checks:
@@ -104,10 +112,6 @@ class SqlSpec(RunWords):
                     ("reads", number, "partitions"),
                     "a table without partitions reads all of the other's: leave `partitions` away, here or there",
                 )
-        names = [column.name for column in self.columns]
-        for number, name in enumerate(names):
-            if name in names[:number]:
-                yield ("columns", number, "name"), f"the column {name!r} stands here twice"
         if not self.is_file:
             from datalake_assets.derive.query import statement_mistake
 
