@@ -46,6 +46,9 @@ class Account(_Entry):
     grants: dict[TableName, tuple[LocationName, ...]] = {}
     """Lake tables of this account that other accounts may read: table to the locations that may."""
 
+    def __hash__(self) -> int:
+        return hash(self.id)  # `grants` has no hash of its own
+
     @property
     def region(self) -> str:
         """The home region, where the queue, the catalog and the primary copy of the lake are."""

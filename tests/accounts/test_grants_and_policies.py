@@ -88,6 +88,10 @@ def test_a_grant_of_a_table_is_none_of_its_quarantine(accounts: Registry) -> Non
     assert not is_granted("journey", "homes", "listings_quarantine", accounts=accounts)
 
 
+def test_an_account_can_be_a_member_of_a_set(accounts: Registry) -> None:
+    assert len({*accounts, accounts.account("homes")}) == 3
+
+
 def test_an_unknown_account_is_a_mistake_of_the_configuration(accounts: Registry) -> None:
     with pytest.raises(ConfigurationError, match="one of homes, journey, money"):
         require_grant("jurney", "homes", "listings", accounts=accounts)
