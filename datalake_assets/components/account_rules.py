@@ -58,6 +58,10 @@ class Landscape:
         return name in self.pipelines or name in self.broken
 
 
+def _location(name: str) -> str:
+    return name.partition("/")[0]
+
+
 def _lake_of(name: str) -> list[str]:
     location, _, table = name.partition("/")
     return asset_key(location, "lake", table)
@@ -92,7 +96,7 @@ def _lost_names(landscape: Landscape, name: str) -> Iterator[_Place]:
             # A table that is read is looked for below, whether it is waited for or not.
             continue
         place, (location, _, wanted) = needed.place, needed.pipeline.partition("/")
-        if landscape.knows(needed.pipeline):
+        if landscape.knows(needed.pipeline) or location == _location(name) not in landscape.accounts.accounts:
             continue
         if location not in landscape.accounts.accounts:
             near = _near(location, landscape.accounts.accounts)

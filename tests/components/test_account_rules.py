@@ -106,6 +106,19 @@ def test_a_folder_without_an_account_is_told(tmp_path: Path) -> None:
     assert told.startswith(f"{path}:1:1: the folder 'core_dta' is no account of the registry; did you mean 'core_data'")
 
 
+def test_a_folder_without_an_account_is_told_once(tmp_path: Path) -> None:
+    path = declare(tmp_path, "shops/orders", "trigger: {executions: {allOf: [{name: nothing}]}}")
+    (told,) = mistakes(tmp_path)
+    assert told.startswith(f"{path}:1:1: the folder 'shops' is no account of the registry; it has analytics")
+
+
+def test_a_declaration_in_a_file_of_another_name_is_told(tmp_path: Path) -> None:
+    path = declare(tmp_path, "core_data/listings")
+    other = path.rename(path.with_name("pipeline.yaml"))
+    (tmp_path / "core_data" / "listings" / "classifiers.yaml").write_text("classifiers: []\n")
+    assert mistakes(tmp_path) == [f"{other}:1:1: nothing reads a file of this name; expected defs.yaml"]
+
+
 def test_a_cycle_across_accounts_is_named_as_a_chain(tmp_path: Path) -> None:
     first = declare(tmp_path, "core_data/a", after("search/b"))
     declare(tmp_path, "search/b", after("rent_journey/c"))

@@ -4,9 +4,12 @@ import textwrap
 from datetime import date
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from datalake_assets.arrivals.partitions import Daily
 from datalake_assets.components.declarations import LAKE_PIPELINE, AnyDeclaration, read_all
+from datalake_assets.components.lake_pipeline import build_partitions
 from datalake_assets.components.pipeline_spec import PipelineSpec
 from datalake_assets.components.triggering import build_trigger, parent_of, triggers_of
 from datalake_assets.errors import ConfigurationError
@@ -132,6 +135,11 @@ def test_times_are_on_the_clocks_of_the_partitions_unless_they_say_so(tmp_path: 
     assert (built.not_before, built.at_latest) == (TimeOfDay(6, 30, "Asia/Tokyo"), TimeOfDay(9, 0, "UTC"))
     assert built.pipeline.calendar == Calendar("day", date(2026, 1, 1), None, "Asia/Tokyo")
     assert built.raw_asset == ("flights", "raw", "child")
+    assert isinstance(found.spec, PipelineSpec)
+    assert found.spec.partition_kind() == Daily(date(2026, 1, 1), timezone="Asia/Tokyo")
+    partitions = build_partitions(found.spec)
+    assert isinstance(partitions, dg.DailyPartitionsDefinition)
+    assert partitions.timezone == "Asia/Tokyo"
 
 
 def test_groups_nest_and_operators_join_them(tmp_path: Path) -> None:
