@@ -1,5 +1,6 @@
 """The words of a SqlPipeline, its mistakes where they stand, and the assets that it becomes."""
 
+import re
 from pathlib import Path
 
 import dagster as dg
@@ -11,6 +12,7 @@ from datalake_assets.components.sql_pipeline import build_sql_definitions
 from datalake_assets.components.sql_spec import SqlSpec
 from datalake_assets.components.validation import validate
 from datalake_assets.errors import ConfigurationError
+from datalake_assets.project import LOCATIONS_FOLDER, PROJECT_ROOT
 from datalake_assets.triggers.model import Span
 
 LISTINGS = """\
@@ -153,3 +155,16 @@ def test_a_table_that_is_read_must_be_declared(root: Path) -> None:
     write(root, "rent_journey/metric", METRIC.replace("core_data/listings", "core_data/listing"))
     with pytest.raises(ConfigurationError, match="reads core_data/listing, and there is no such pipeline"):
         build_sql_definitions("rent_journey", metric(root), root)
+
+
+def test_the_example_of_the_documentation_is_valid(tmp_path: Path) -> None:
+    page = (PROJECT_ROOT / "docs" / "sql-pipelines.md").read_text(encoding="utf-8")
+    blocks = dict(re.findall(r"^```(yaml|sql)\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
+    for name in ("core_data/listings", "search/searches"):
+        write(tmp_path, name, (LOCATIONS_FOLDER / name / "defs.yaml").read_text(encoding="utf-8"))
+    path = write(tmp_path, "rent_journey/city_week", blocks["yaml"])
+    path.with_name("city_week.sql").write_text(blocks["sql"], encoding="utf-8")
+    assert [str(each) for each in validate(tmp_path, folder=tmp_path).mistakes] == []
+    (found,) = read_all(path)
+    assert isinstance(found.spec, SqlSpec)
+    assert len(build_sql_definitions("rent_journey", found.spec, tmp_path).resolve_asset_graph().get_all_asset_keys())
