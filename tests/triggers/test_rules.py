@@ -304,7 +304,7 @@ class TestWindows:
         name = "rent_journey/pipeline_x"
         trigger = triggered(after(name, offset=-1), calendar=calendar, calendars={name: calendar})
         assert is_start(on_day(trigger))
-        known: dict[str, Any] = {(name, DAY): there(4)}
+        known = {(name, DAY): there(4)}
         assert is_start(decide(trigger, "2026-11-21", facts("2026-11-22 00:00", parents=known)))
         assert isinstance(decide(trigger, "2026-11-22", facts("2026-11-23 00:00", parents=known)), Wait)
 
