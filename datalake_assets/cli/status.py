@@ -66,7 +66,7 @@ def show(found: "Sequence[PipelineStatus]", now: float) -> None:
     ]
     if rows:
         click.echo()
-        show_table([prose("waiting"), prose("for"), extra("since, UTC")], rows)
+        show_table(["waiting", prose("for"), extra("since, UTC")], rows)
     click.echo()
 
 

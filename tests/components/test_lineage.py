@@ -93,7 +93,7 @@ def test_the_graph_knows_the_assets_that_the_definitions_build() -> None:
     from datalake_assets import definitions
 
     graph = read_graph()
-    for location in ("flights", "content", DBT_LOCATION):
+    for location in ("flights", "content", "core_data", "search", "rent_journey", DBT_LOCATION):
         defined = definitions.build_location(location).resolve_asset_graph()
         keys = [key for key in defined.get_all_asset_keys() if key.path[0] == location]
         built = {key.to_user_string(): defined.get(key) for key in keys}
@@ -113,6 +113,35 @@ def test_child_tables_come_from_the_records_and_from_their_parents() -> None:
     }
     key = Column("content/lake/movie_posts_likes", "post_id")
     assert found.origins(key) == (Column("content/raw/movie_posts", "id"),)
+
+
+def test_a_query_over_tables_of_other_accounts_is_followed_to_their_files() -> None:
+    found = lineage("rent_journey/pipeline_x", columns=True, downstream=False)
+    assert {"core_data/raw/listings", "search/raw/searches"} <= set(found.assets)
+    city = Column("rent_journey/warehouse/pipeline_x", "city")
+    assert Column("core_data/raw/listings", "city") in found.origins(city)
+    lines = shown("rent_journey/lake/pipeline_x", "--upstream")
+    assert "├─ core_data/lake/listings  team:core-data" in lines
+
+
+STEPS = """
+type: datalake_assets.components.StepsPipeline
+attributes:
+  name: steps
+  owner: team:test
+  trigger: {executions: {allOf: [{name: same, account: content}]}}
+  steps: [{name: only, shell: "true"}]
+"""
+
+
+def test_steps_are_made_of_what_they_wait_for(tmp_path: Path) -> None:
+    declare(tmp_path, "content/same")
+    path = tmp_path / "flights" / "steps" / "defs.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(STEPS, encoding="utf-8")
+    found = lineage("flights/steps", folder=tmp_path)
+    assert found.asset == "flights/steps/steps"
+    assert found.upstream["flights/steps/steps"] == ("content/lake/same",)
 
 
 def test_the_diagram_has_a_box_for_each_account_and_an_arrow_for_each_step() -> None:

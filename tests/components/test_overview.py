@@ -1,10 +1,14 @@
 """Where pipelines stand, and why a partition waits or ran."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import click
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 
 from datalake_assets.cli.status import show, summary
 from datalake_assets.cli.why import explained
@@ -75,7 +79,7 @@ def test_what_is_there_in_time_is_in_order_and_tells_when_the_next_one_is_due(da
     for each in day.status(*ALL):
         assert each.outcome == "SUCCESS"
         assert each.partition == DAY == each.due
-        assert not (each.has_failed or each.is_late or each.is_waiting), each
+        assert not any((each.has_failed, each.is_late, each.is_waiting)), each
         assert each.next == "2026-11-21"
     assert day.of("core_data/listings").next_at is not None
     assert f"{day.of('core_data/listings').next_at:%d %H:%M}" == "22 03:00"
@@ -104,7 +108,8 @@ def test_a_failed_parent_makes_its_children_late_and_they_say_whom_they_wait_for
 def test_a_pipeline_that_runs_only_when_another_fails_neither_waits_nor_is_late(day: Rehearsal) -> None:
     day.succeed("core_data/listings")
     fallback = day.of("rent_journey/fallback")
-    assert not (fallback.is_late or fallback.is_waiting)
+    assert not fallback.is_late
+    assert not fallback.is_waiting
     assert fallback.next_at is None
     assert "not wanted" in day.why("rent_journey/fallback").told, "but why tells what it is for"
 
@@ -174,6 +179,59 @@ def test_how_the_last_run_ended_is_told_apart(day: Rehearsal, kind: str) -> None
     found = day.of("core_data/listings")
     assert found.outcome == kind
     assert not found.is_late, "a failed rerun takes no data away"
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_a_terminal_shows_whole_words(
+    day: Rehearsal, width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    day.succeed_before(*ALL)
+    day.succeed("search/searches")
+    day.fail("core_data/listings")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+    show(day.status(), day.now)
+    lines = click.unstyle(capsys.readouterr().out).splitlines()
+    assert max(map(len, lines)) <= width
+    (listings,) = [line for line in lines if line.startswith("core_data/listings")]
+    assert "FAILED" in listings
+    assert "late by 9 h" in listings
+    assert any(line.startswith(f"rent_journey/pipeline_x {DAY}  core_data/listings {DAY}") for line in lines)
+    assert any("a wider terminal also shows" in line for line in lines) == (width == 80)
+
+
+def test_the_number_of_queries_does_not_grow_with_the_number_of_pipelines(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    counts = []
+    for number in (3, 40):
+        folder = tmp_path / str(number)
+        for each in range(number):
+            lake(folder, f"core_data/listings_{each}", "{schedule: {hour: 3}, operator: AND}")
+            query(folder, f"search/child_{each}", f"core_data/listings_{each}")
+        many = Rehearsal(folder, instance)
+        many.fail("core_data/listings_0")
+        many.succeed("core_data/listings_1")
+        with counted_queries() as count:
+            assert len(many.status()) == 2 * number
+        counts.append(len(count))
+    assert counts[0] == counts[1]
+    assert counts[0] < 60
+
+
+@contextmanager
+def counted_queries() -> Iterator[list[str]]:
+    """Every statement that the event log and the runs' storage are sent."""
+    sent: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        sent.append(statement)
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
 
 
 def test_why_follows_the_chain_to_the_pipeline_that_keeps_the_others_waiting(day: Rehearsal) -> None:
