@@ -103,12 +103,12 @@ class ArrivalTrigger(BaseModel):
         """Which keys are markers; None when a partition needs none."""
         return None if self.marker is None else KeyPattern.parse(self.marker, kind, is_marker=True)
 
-    def conditions(self) -> RunConditions:
-        """All words but `settle` and `marker`, as arrivals know them."""
+    def conditions(self, time_zone: str = "UTC") -> RunConditions:
+        """All words but `settle` and `marker`, as arrivals know them; `time_zone` is that of the partitions."""
         return RunConditions(
             max_wait_seconds=self.max_wait,
             files=self.files,
-            at=self.at.daily_time() if self.at else None,
+            at=self.at.daily_time(time_zone) if self.at else None,
             late_after_seconds=self.late_after,
             reruns_late_files=self.late_files != "alert",
             max_runs_per_hour=self.max_runs_per_hour,

@@ -85,7 +85,7 @@ def _opens(declared: AnyDeclaration) -> TimeOfDay | None:
     spec = declared.spec
     if not isinstance(spec, PipelineSpec) or spec.trigger is None or spec.trigger.arrivals.at is None:
         return None
-    at = spec.trigger.arrivals.at.daily_time()
+    at = spec.trigger.arrivals.at.daily_time(spec.time_zone)
     return TimeOfDay(at.time.hour, at.time.minute, at.timezone)
 
 

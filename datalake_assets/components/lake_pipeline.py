@@ -89,7 +89,7 @@ def build_arrival_source(location: str, spec: PipelineSpec) -> "ArrivalSource":
         patterns=pipeline.patterns,
         marker=pipeline.marker,
         settle_seconds=spec.trigger.arrivals.settle,
-        conditions=spec.trigger.arrivals.conditions(),
+        conditions=spec.trigger.arrivals.conditions(spec.time_zone),
         asset_key=tuple(pipeline.raw_key),
         lake_asset_key=tuple(pipeline.lake_key),
         target=job_name(spec),

@@ -18,7 +18,9 @@ class TimeOfDay(Words):
     """A time on the clocks of a time zone."""
 
     time: str = Field(description='"06:00", on a clock of 24 hours.')
-    timezone: TimeZone = Field(default="UTC", description="A name of the IANA list, for example Europe/Berlin.")
+    timezone: TimeZone = Field(
+        default="UTC", description="A name of the IANA list, for example Europe/Berlin; that of the partitions without."
+    )
 
     @field_validator("time", mode="before")
     @classmethod
@@ -37,14 +39,16 @@ class TimeOfDay(Words):
         hour, minute = self.time.split(":")
         return dt.time(int(hour), int(minute))
 
-    def daily_time(self) -> DailyTime:
-        """The same as a value of arrivals."""
-        return DailyTime(self.clock(), self.timezone)
+    def daily_time(self, time_zone: str = "UTC") -> DailyTime:
+        """The same as a value of arrivals; `time_zone` is that of the partitions and counts where none is written."""
+        return DailyTime(self.clock(), self._zone(time_zone))
 
     def time_of_day(self, time_zone: str) -> schedules.TimeOfDay:
-        """The same as a value of triggers; `time_zone` is that of the partitions and counts where none is written."""
-        zone = self.timezone if "timezone" in self.model_fields_set else time_zone
-        return schedules.TimeOfDay(self.clock().hour, self.clock().minute, zone)
+        """The same as a value of triggers, with the same rule."""
+        return schedules.TimeOfDay(self.clock().hour, self.clock().minute, self._zone(time_zone))
+
+    def _zone(self, otherwise: str) -> str:
+        return self.timezone if "timezone" in self.model_fields_set else otherwise
 
     def is_before(self, other: "TimeOfDay") -> bool:
         """Whether it comes earlier on one day than another time does, in summer as in winter."""

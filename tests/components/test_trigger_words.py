@@ -1,15 +1,16 @@
 """What `trigger` may say, what becomes of it, and where its mistakes are reported."""
 
 import textwrap
-from datetime import date
+from datetime import date, time
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from datalake_assets.arrivals.conditions import DailyTime
 from datalake_assets.arrivals.partitions import Daily
 from datalake_assets.components.declarations import LAKE_PIPELINE, AnyDeclaration, read_all
-from datalake_assets.components.lake_pipeline import build_partitions
+from datalake_assets.components.lake_pipeline import build_arrival_source, build_partitions
 from datalake_assets.components.pipeline_spec import PipelineSpec
 from datalake_assets.components.triggering import build_trigger, parent_of, triggers_of
 from datalake_assets.errors import ConfigurationError
@@ -140,6 +141,10 @@ def test_times_are_on_the_clocks_of_the_partitions_unless_they_say_so(tmp_path: 
     partitions = build_partitions(found.spec)
     assert isinstance(partitions, dg.DailyPartitionsDefinition)
     assert partitions.timezone == "Asia/Tokyo"
+    path.write_text(text + '  trigger: {arrivals: {at: "06:00"}}\n')
+    (found,) = read_all(path)
+    assert isinstance(found.spec, PipelineSpec)
+    assert build_arrival_source("flights", found.spec).rules.conditions.at == DailyTime(time(6), "Asia/Tokyo")
 
 
 def test_groups_nest_and_operators_join_them(tmp_path: Path) -> None:
