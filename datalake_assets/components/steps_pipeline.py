@@ -24,6 +24,11 @@ from datalake_assets.steps.model import Step
 from datalake_assets.triggers.model import Span
 
 MOST_AT_ONCE = 4  # steps of one run; each is a process of its own beside its program
+_PRELOADED = (
+    "datalake_assets.components.step_running",
+    "datalake_assets.components.steps_pipeline",
+    "dagster.components.core.component_tree",
+)
 END = "_end"  # of a pipeline that ends with several steps: names of steps start with a letter
 _RESULT = "result"
 
@@ -120,7 +125,7 @@ def build_executor(steps: Sequence[Step]) -> dg.ExecutorDefinition:
         {
             "max_concurrent": MOST_AT_ONCE,
             # Forked from one process that has imported what all of them need.
-            "start_method": {"forkserver": {"preload_modules": ["datalake_assets.components.step_running"]}},
+            "start_method": {"forkserver": {"preload_modules": list(_PRELOADED)}},
         },
         name="steps_side_by_side",
     )

@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 
+PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 NOT_STARTED = 127
 
@@ -21,7 +22,8 @@ NOT_STARTED = 127
 def main() -> int:
     """Keep the command of `sys.argv` until it has ended."""
     told, grace, command = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3:]
-    _adopt_orphans()
+    # The parent of what the command's processes leave behind.
+    _ask_linux(PR_SET_CHILD_SUBREAPER, 1)
     wakes, woken = os.pipe()
     for end in (wakes, woken):
         os.set_blocking(end, False)
@@ -67,13 +69,13 @@ def _was_told() -> bool:
     return bool(_stopping)
 
 
-def _adopt_orphans() -> None:
-    """Become the parent of what the command's processes leave behind, where the system offers it (Linux)."""
+def _ask_linux(option: int, value: int) -> None:
+    """Set what becomes of processes when their parents end, where the system offers it."""
     if sys.platform == "linux":
         import ctypes
 
         with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+            ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 def _become(command: list[str], told: int) -> None:
@@ -83,6 +85,7 @@ def _become(command: list[str], told: int) -> None:
         for each in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(each, signal.SIG_DFL)
         os.close(told)
+        _ask_linux(PR_SET_PDEATHSIG, signal.SIGKILL)  # a command that kills its keeper ends with it
         os.execvp(command[0], command)
     except OSError as error:
         os.write(2, f"{command[0]}: {error.strerror}\n".encode())

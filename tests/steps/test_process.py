@@ -90,6 +90,12 @@ def test_what_a_command_leaves_in_the_background_ends_with_it(shell: Shell) -> N
     assert not is_alive(shell.number("child"))
 
 
+def test_a_command_that_kills_its_keeper_ends_with_it(shell: Shell) -> None:
+    with pytest.raises(StepFailed, match="killed by SIGKILL"):
+        shell.run("echo $$ > shell; kill -9 $PPID; sleep 1000; sleep 1000")
+    until(lambda: not is_alive(shell.number("shell")), "the end of the shell")
+
+
 def test_a_command_that_closes_its_output_is_waited_for(shell: Shell) -> None:
     with pytest.raises(StepFailed, match="status 4"):
         shell.run("exec >&- 2>&-; sleep 0.3; exit 4")
