@@ -30,7 +30,7 @@ SAMPLE_ROWS = 3
 _EPOCHS = {"epoch_s": 1_767_323_045, "epoch_ms": 1_767_323_045_000}
 
 _HEAD = '''\
-"""What <location>/<name> makes of its files; pytest runs this without AWS."""
+"""What the pipeline makes of its files; pytest runs this without AWS."""
 
 from pathlib import Path
 

@@ -43,7 +43,7 @@ attributes:
 """
 
 _TEST = '''\
-"""What <location>/<name> makes of its files; pytest runs this without AWS."""
+"""What the pipeline makes of its files; pytest runs this without AWS."""
 
 from datetime import datetime
 from decimal import Decimal

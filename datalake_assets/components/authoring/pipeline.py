@@ -15,7 +15,7 @@ from datalake_assets.components.authoring.account import require_name
 from datalake_assets.components.authoring.lake_template import lake_files
 from datalake_assets.components.authoring.sql_template import ReadTable, sql_files
 from datalake_assets.components.authoring.steps_template import steps_files
-from datalake_assets.components.authoring.tree import Tree, move_in, require_vacant, shown, write_files
+from datalake_assets.components.authoring.tree import STAGING_PREFIX, Tree, move_in, require_vacant, shown, write_files
 from datalake_assets.components.authoring.words import NewName
 from datalake_assets.components.declarations import AnyDeclaration, read_everything
 from datalake_assets.components.scaffold import DEFAULT_OWNER
@@ -252,8 +252,10 @@ def _warehouse_table(tree: Tree, new: NewName) -> str:
 def _copy_declarations(folder: Path, target: Path) -> None:
     """A copy of all that is declared, to look at the new pipeline beside the others before anybody sees it."""
     for path in folder.rglob("*"):
-        if path.suffix in COPIED and path.is_file() and "__pycache__" not in path.parts:
-            place = target / path.relative_to(folder)
+        inner = path.relative_to(folder)
+        is_ours = not inner.parts[0].startswith(STAGING_PREFIX) and "__pycache__" not in inner.parts
+        if is_ours and path.suffix in COPIED and path.is_file():
+            place = target / inner
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, place)
 

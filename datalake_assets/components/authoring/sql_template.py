@@ -49,7 +49,7 @@ _SQL = """\
 """
 
 _TEST = '''\
-"""What <location>/<name> makes of given rows; pytest runs this without AWS."""
+"""What the query makes of given rows; pytest runs this without AWS."""
 
 from pathlib import Path
 

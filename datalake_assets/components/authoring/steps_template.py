@@ -33,7 +33,7 @@ attributes:
 """
 
 _STEPS = '''\
-"""The work of <location>/<name>. A function gets what its parameters are called: `partition`, `context`."""
+"""The work of the steps. A function gets what its parameters are called: `partition`, `context`."""
 
 from datetime import date
 
@@ -46,7 +46,7 @@ def tell_weekday(partition: str) -> dict[str, str]:
 '''
 
 _TEST = '''\
-"""What the steps of <location>/<name> do; pytest runs this without AWS."""
+"""What the steps do; pytest runs this without AWS."""
 
 import runpy
 from pathlib import Path

@@ -12,7 +12,7 @@ import pytest
 from datalake_assets.components.authoring import pipeline as module
 from datalake_assets.components.authoring.pipeline import make_pipeline
 from datalake_assets.components.authoring.tree import Tree
-from datalake_assets.components.declarations import read_declarations
+from datalake_assets.components.declarations import read_all, read_declarations
 from datalake_assets.errors import ConfigurationError, PlatformError
 from datalake_assets.project import PROJECT_ROOT
 from tests.components.authoring.conftest import everything
@@ -211,3 +211,37 @@ def test_a_broken_neighbour_keeps_nobody_from_a_new_pipeline(tree: Tree) -> None
     (other / "defs.yaml").write_text("type: [")
     make_pipeline(tree, "flights/bookings")
     assert (tree.locations / "flights" / "bookings" / "defs.yaml").exists()
+
+
+def test_where_nothing_can_be_staged_beside_the_locations_it_is_staged_among_them(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_pipeline(tree, "flights/first")
+    monkeypatch.setattr(Tree, "_staging_parent", lambda self: self.locations)
+    make_pipeline(tree, "flights/bookings")
+    make_pipeline(tree, "flights/counts", origin="sql", reads=["flights/bookings"])
+    assert sorted(path.name for path in tree.locations.iterdir()) == ["flights"]
+    assert {path.parent.name for path in tree.locations.rglob("defs.yaml")} == {"first", "bookings", "counts"}
+
+
+@pytest.mark.parametrize("name", ["bookings", "class_of_2026", "a", "b" * 52])
+def test_pipelines_of_steps_take_any_name_that_is_one(tree: Tree, name: str) -> None:
+    make_pipeline(tree, "flights/planes")
+    make_pipeline(tree, f"flights/{name}", origin="steps", today=TODAY)
+    (tree.locations / "content").mkdir()
+    (tree.locations / "content" / "__init__.py").touch()
+    make_pipeline(tree, f"content/{name}", origin="steps", today=TODAY)
+    for folder in (tree.locations / "flights" / name, tree.locations / "content" / name):
+        looked = ruff("check", str(folder))
+        assert looked.returncode == 0, looked.stdout
+
+
+def test_a_query_over_tables_with_ends_has_their_common_days(tree: Tree) -> None:
+    make_pipeline(tree, "flights/a", today=TODAY)
+    make_pipeline(tree, "flights/b", today=dt.date(2025, 6, 1))
+    path = tree.locations / "flights" / "a" / "defs.yaml"
+    path.write_text(path.read_text().replace('{daily: "2026-01-01"}', '{daily: "2026-01-01", end: "2026-07-01"}'))
+    make_pipeline(tree, "flights/both", origin="sql", reads=["flights/a", "flights/b"])
+    (spec,) = [each.spec for each in read_all(tree.locations) if each.spec.name == "both"]
+    assert spec.partitions is not None
+    assert (spec.partitions.first_day, spec.partitions.end) == (dt.date(2026, 1, 1), dt.date(2026, 7, 1))
