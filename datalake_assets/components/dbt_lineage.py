@@ -2,12 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-
-if TYPE_CHECKING:
-    pass
 
 DIALECT = "redshift"
 
@@ -33,36 +29,19 @@ def column_lineage(sql: str, columns: Iterable[str], parents: Sequence[Relation]
     Raises:
         sqlglot.errors.SqlglotError: the SQL is beyond the parser.
     """
-    import sqlglot
-    from sqlglot import exp
-    from sqlglot.lineage import lineage
-    from sqlglot.optimizer.qualify import qualify
-
-    parsed = sqlglot.parse_one(sql, dialect=DIALECT)
-    # A parent of unknown columns is read by one staging model, whose own column names are then all there is to know.
-    mentioned = {column.name for column in parsed.find_all(exp.Column)}
-    schema: dict[str, Any] = {}
-    for parent in parents:
-        known = parent.columns or sorted(mentioned)
-        schema.setdefault(parent.schema, {})[parent.name] = dict.fromkeys(known, "varchar")
-    for table in parsed.find_all(exp.Table):
-        table.set("catalog", None)
-    qualified = qualify(parsed, schema=schema, dialect=DIALECT, validate_qualify_columns=False)
-    text = qualified.sql(dialect=DIALECT)
+    from datalake_assets.derive.lineage import column_sources
 
     keys = {(parent.schema, parent.name): parent.asset_key for parent in parents}
-    found: dict[str, list[dg.TableColumnDep]] = {}
-    for column in columns:
-        found[column] = _sources(lineage(column, text, schema=schema, dialect=DIALECT), keys)
-    return dg.TableColumnLineage(deps_by_column=found)
+    tables = {(parent.schema, parent.name): parent.columns for parent in parents}
+    found = column_sources(sql, columns, tables, dialect=DIALECT)
+    deps = {
+        column: [dg.TableColumnDep(asset_key=key, column_name=name) for key, name in sorted(_keyed(sources, keys))]
+        for column, sources in found.items()
+    }
+    return dg.TableColumnLineage(deps_by_column=deps)
 
 
-def _sources(root: Any, keys: Mapping[tuple[str, str], dg.AssetKey]) -> list[dg.TableColumnDep]:
-    from sqlglot import exp
-
-    found: set[tuple[dg.AssetKey, str]] = set()
-    for node in root.walk():
-        table: exp.Table | None = None if node.downstream else node.expression.find(exp.Table)
-        if table is not None and (key := keys.get((table.db, table.name))) is not None:
-            found.add((key, exp.to_column(node.name).name))
-    return [dg.TableColumnDep(asset_key=key, column_name=name) for key, name in sorted(found)]
+def _keyed(
+    sources: Iterable[tuple[tuple[str, str], str]], keys: Mapping[tuple[str, str], dg.AssetKey]
+) -> set[tuple[dg.AssetKey, str]]:
+    return {(keys[table], name) for table, name in sources}
