@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -60,7 +61,8 @@ class Headlines:
     has_more: bool = False
 
 
-def asset_text(path: Sequence[str]) -> str:
+@lru_cache(maxsize=65_536)
+def asset_text(path: tuple[str, ...]) -> str:
     """How Dagster's tables spell an asset key."""
     return dg.AssetKey(list(path)).to_string()
 

@@ -159,7 +159,7 @@ def statuses_of(trigger: PipelineTrigger, parent: str) -> set[Status]:
     return {status for each in executions(trigger.condition) if each.parent == parent for status in each.statuses}
 
 
-def _place(asset: Sequence[str], partition: str) -> Place:
+def _place(asset: tuple[str, ...], partition: str) -> Place:
     return asset_text(asset), None if partition == UNPARTITIONED else partition
 
 
