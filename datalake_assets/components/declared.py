@@ -85,8 +85,7 @@ def _opens(declared: AnyDeclaration) -> TimeOfDay | None:
     spec = declared.spec
     if not isinstance(spec, PipelineSpec) or spec.trigger is None or spec.trigger.arrivals.at is None:
         return None
-    at = spec.trigger.arrivals.at.daily_time(spec.time_zone)
-    return TimeOfDay(at.time.hour, at.time.minute, at.timezone)
+    return spec.trigger.arrivals.at.time_of_day(spec.time_zone)
 
 
 def _unknown(found: str, wrong: str, known: Sequence[str]) -> ConfigurationError:
