@@ -40,8 +40,8 @@ def test_a_key_of_no_pipeline_leads_to_the_dead_letters(platform: Platform, data
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["flight"], "there is no location 'flight' with a pipeline. Did you mean flights?"),
-        (["--partition", "2013-13-01"], "no pipeline of content, flights has such a partition"),
+        (["flight"], "there is no location 'flight' with a pipeline of raw files. Did you mean flights?"),
+        (["--partition", "2013-13-01"], "no pipeline of content, core_data, flights, "),
     ],
 )
 def test_a_wrong_name_is_refused_before_anything_is_listed(arguments: list[str], told: str, datalake: Datalake) -> None:
