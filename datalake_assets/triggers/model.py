@@ -104,8 +104,7 @@ class PipelineTrigger:
         not_before, at_latest: times of the day that the partition's window ends on; from `at_latest` on it runs with
             what is there.
         reruns_on_update: whether new data of a parent runs a partition again that has succeeded. A partition whose
-            last run failed runs again in any case.
-        reruns_on_files: the same for files that arrived after the run.
+            last run failed, and one with new files, runs again in any case.
         raw_asset: path of the raw asset, None for a pipeline without raw files.
     """
 
@@ -115,7 +114,6 @@ class PipelineTrigger:
     not_before: TimeOfDay | None = None
     at_latest: TimeOfDay | None = None
     reruns_on_update: bool = False
-    reruns_on_files: bool = True
     raw_asset: tuple[str, ...] | None = None
     max_concurrent_runs: int | None = None
 
@@ -147,7 +145,8 @@ class FilesState:
     """What has become of the raw files of a partition.
 
     Args:
-        sequence: number of the newest change; 0 if nothing arrived.
+        sequence: number of the newest change that a run is wanted for; 0 if nothing arrived. Late files that only alert
+            people are not counted.
         is_ready: whether they can run now.
         reason: what is missing or waited for.
         until: when to look again, in seconds of the epoch.

@@ -165,9 +165,7 @@ def _news(case: Case, inputs: Mapping[str, int], before: Mapping[str, int]) -> l
 
 def _eligible(trigger: PipelineTrigger, news: list[str], *, has_succeeded: bool) -> list[str]:
     """The news that may run a partition again."""
-    if not has_succeeded:
-        return news
-    return [name for name in news if (trigger.reruns_on_files if name == FILES_INPUT else trigger.reruns_on_update)]
+    return [name for name in news if name == FILES_INPUT or trigger.reruns_on_update or not has_succeeded]
 
 
 def _left_alone(case: Case, history: _History, last: TriggeredRun, news: list[str]) -> str:
