@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 DEFAULT_STATE = PROJECT_ROOT / ".state" / "demo"
 SECONDS_PER_DAY_LANDED = 2.0
-BASE_DEADLINE_SECONDS = 300.0
+BASE_DEADLINE_SECONDS = 420.0
 
 
 class DemoFailed(PermanentError):
@@ -129,8 +129,9 @@ def _land(days: int, report: Report, console: "Console") -> "Watch":
 
     account = session("flights")
     begin = time.monotonic()
-    landed = land(account.client("s3"), account.account.raw_bucket, first_days(days))
+    # First, for it has the longest way: so that its metric is loaded while the flights are, and dbt runs once.
     others = land_case_study(days, report.case_study)
+    landed = land(account.client("s3"), account.account.raw_bucket, first_days(days))
     report.seconds["land"] = round(time.monotonic() - begin, 1)
     report.files = landed.files
     console.print(

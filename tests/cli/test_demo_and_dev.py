@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 DATALAKE = str(Path(sys.executable).parent / "datalake")
-DEADLINE_SECONDS = 300.0
+DEADLINE_SECONDS = 480.0
 
 
 @pytest.fixture
