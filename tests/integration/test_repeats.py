@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 
 from datalake_assets.accounts.secrets import warehouse_secret
+from datalake_assets.ingest import listed
 from datalake_assets.ingest import prepare as preparing
 from datalake_assets.warehouse.connection import connect
 from tests.integration.runs import Run
@@ -148,7 +149,7 @@ def test_an_object_overwritten_while_it_is_read_is_read_again(
 ) -> None:
     day = platform.day()
     platform.put_day(day)
-    real, calls = preparing.list_partition, []
+    real, calls = listed.list_partition, []
 
     def list_then_overwrite(*arguments: Any, **options: Any) -> Any:
         found = real(*arguments, **options)
@@ -157,7 +158,7 @@ def test_an_object_overwritten_while_it_is_read_is_read_again(
         calls.append(found)
         return found
 
-    monkeypatch.setattr(preparing, "list_partition", list_then_overwrite)
+    monkeypatch.setattr(listed, "list_partition", list_then_overwrite)
     run = platform.run("flights", day)
     assert run.success
     assert run.restarts == 1

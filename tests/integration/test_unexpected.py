@@ -16,6 +16,7 @@ import duckdb
 import pytest
 
 from datalake_assets.accounts.settings import settings
+from datalake_assets.ingest import listed
 from datalake_assets.ingest import prepare as preparing
 from datalake_assets.ingest import warehouse as loading
 from datalake_assets.mapping.writer import Writer
@@ -199,7 +200,7 @@ def test_a_mistake_in_the_code_stops_its_own_day_and_shows_its_traceback(
         platform.put_day(day)
     with monkeypatch.context() as patch:
         if place == "prepare":
-            patch.setattr(preparing, "list_partition", mistake_for(days[1], preparing.list_partition, at=3))
+            patch.setattr(listed, "list_partition", mistake_for(days[1], listed.list_partition, at=3))
         else:
             patch.setattr(loading, "read_manifest", mistake_for(days[1], loading.read_manifest, at=3))
         failed = platform.run("flights", days)
