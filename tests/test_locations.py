@@ -61,7 +61,6 @@ def test_a_location_loads_without_network_credentials_or_settings(name: str, tmp
 
     ensure_manifest(DBT_PROJECT)
     found = load_alone(name, tmp_path)
-    assert found["assets"] or found["sensors"]
     # dagster_dbt imports it; elsewhere the expressions of columns are parsed before they can fail in a run.
     needed = ["sqlglot"] if name in ("analytics", "content", "operations") else []
     assert found["heavy"] == needed, "importing a location should leave these to the runs"
