@@ -12,7 +12,7 @@ class InstantRunLauncher(RunLauncher, ConfigurableClass):
     """What is measured is how a run comes to be, not how it works."""
 
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._inst_data = inst_data
 
     @property
