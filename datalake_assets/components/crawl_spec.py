@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from datalake_assets.components.owners import Owner
-from datalake_assets.components.words import Identifier
+from datalake_assets.components.words import Identifier, JobName
 
 MAX_SAMPLE_BYTES = 1024 * 1024 * 1024
 _PASSWORD = re.compile(r"[a-z0-9+]+://[^/@]*:[^/@]+@", re.IGNORECASE)
@@ -53,7 +53,7 @@ class CrawlSchedule(_Part):
 class CrawlSpec(_Part):
     """The attributes of a CrawlAsset: unknown files become tables of the catalog, again and again."""
 
-    name: Identifier
+    name: JobName
     description: str | None = None
     owner: Owner = Field(description="`team:NAME` or an e-mail address: whom alerts name and the UI shows.")
     uris: Annotated[Texts, Field(min_length=1)] = Field(

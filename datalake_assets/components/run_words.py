@@ -14,7 +14,7 @@ from datalake_assets.components.mistakes import Located
 from datalake_assets.components.owners import Owner
 from datalake_assets.components.partition_words import AnyPartitions
 from datalake_assets.components.trigger_words import Trigger
-from datalake_assets.components.words import Identifier, Words
+from datalake_assets.components.words import JobName, Words
 from datalake_assets.errors import InvalidName
 from datalake_assets.names import quarantine_table
 from datalake_assets.triggers.calendars import Calendar
@@ -29,7 +29,7 @@ OWNER_TAG = "datalake/owner"
 class RunWords(Words):
     """What every pipeline may say."""
 
-    name: Identifier = Field(description="As its folder is called.")
+    name: JobName = Field(description="As its folder is called.")
     description: str | None = None
     owner: Owner = Field(description="`team:NAME` or an e-mail address: whom alerts name and the UI shows.")
     # Before `trigger`, whose words are checked against them.

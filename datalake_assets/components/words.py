@@ -1,6 +1,7 @@
 """What the words of all declarations share: the base of their models, names and time zones."""
 
 import difflib
+import keyword
 import re
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -27,6 +28,26 @@ def _identifier(text: str) -> str:
 
 
 Identifier = Annotated[str, AfterValidator(_identifier)]
+
+# A job cannot be called so; told here, for Dagster would only say that a location does not load.
+RESERVED_NAMES = frozenset(
+    (
+        *("arg_dict", "bool", "conf", "config", "context", "dict", "float", "input", "input_arg_dict", "int"),
+        *("meta", "output", "output_arg_dict", "str", "type"),
+        *keyword.kwlist,
+    )
+)
+
+
+def _name_of_a_job(text: str) -> str:
+    if text in RESERVED_NAMES:
+        raise ValueError(
+            f"{text!r} is a word of Python's or Dagster's own; expected another name, such as '{text}_data'"
+        )
+    return text
+
+
+JobName = Annotated[Identifier, AfterValidator(_name_of_a_job)]
 
 
 def _time_zone(text: str) -> str:

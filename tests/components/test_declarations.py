@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from dagster._core.definitions.utils import DISALLOWED_NAMES
 
 from datalake_assets.components.declarations import bind_expressions, read_declarations
+from datalake_assets.components.words import RESERVED_NAMES
 from datalake_assets.errors import ConfigurationError
 from datalake_assets.project import LOCATIONS_FOLDER
 
@@ -182,6 +184,16 @@ def test_a_name_leaves_room_for_that_of_the_quarantine(tmp_path: Path) -> None:
     long = "o" * 60
     path = write(tmp_path, GOOD.replace("name: orders", f"name: {long}"), name=long)
     assert f"{path}:3:9: attributes.name: the name is too long" in complaint(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["input", "class"])
+def test_a_name_that_no_job_can_have_is_a_mistake_of_its_line(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path, GOOD.replace("name: orders", f"name: {name}"), name=name)
+    assert f"{path}:3:9: attributes.name: {name!r} is a word of Python's or Dagster's own" in complaint(tmp_path)
+
+
+def test_the_names_that_no_job_can_have_are_those_that_dagster_refuses() -> None:
+    assert RESERVED_NAMES == DISALLOWED_NAMES
 
 
 def test_a_type_that_does_not_exist_is_told_with_the_nearest(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from datalake_assets.components.declarations import AnyDeclaration, read_everyth
 from datalake_assets.components.scaffold import DEFAULT_OWNER
 from datalake_assets.components.scaffold_columns import LONGEST_TABLE
 from datalake_assets.components.validation import validate
+from datalake_assets.components.words import RESERVED_NAMES
 from datalake_assets.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -103,19 +104,18 @@ def require_pipeline_name(name: str) -> None:
 
     Raises:
         InvalidName: it can be none; the message has a near one that can.
-        ConfigurationError: it is too long, or Dagster keeps it for itself.
+        ConfigurationError: it is too long, or a word of Python or Dagster.
     """
-    from dagster._core.definitions.utils import DISALLOWED_NAMES
-
     require_name(name, what="pipeline")
     if len(name) > LONGEST_TABLE:
         raise ConfigurationError(
             f"the pipeline name {name!r} has {len(name)} characters",
             expected=f"at most {LONGEST_TABLE}, because its tables are called after it",
         )
-    if name in DISALLOWED_NAMES:
+    if name in RESERVED_NAMES:
         raise ConfigurationError(
-            f"a pipeline cannot be called {name!r}: Dagster keeps the word for itself", todo=f"For example {name}_data"
+            f"a pipeline cannot be called {name!r}: the word is Python's or Dagster's own",
+            todo=f"For example {name}_data",
         )
 
 
