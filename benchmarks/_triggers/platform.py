@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -98,10 +98,7 @@ class Platform:
 
     def memory_mb(self) -> dict[str, float]:
         """Memory that ending the processes would free, in MB."""
-        return {
-            name: round(sum(each.memory_full_info().uss for each in found) / 1e6)
-            for name, found in self._processes().items()
-        }
+        return {name: round(sum(map(_memory, found)) / 1e6) for name, found in self._processes().items()}
 
     def _processes(self) -> dict[str, list[Any]]:
         roots: dict[str, list[ChildProcess | None]] = {
@@ -165,8 +162,16 @@ def _family(pid: int) -> list[Any]:
 def _cpu(process: Any) -> float:
     import psutil
 
-    try:
+    # Backends of the database come and go.
+    with suppress(psutil.NoSuchProcess):
         times = process.cpu_times()
-    except psutil.NoSuchProcess:
-        return 0.0
-    return float(times.user + times.system + times.children_user + times.children_system)
+        return float(times.user + times.system + times.children_user + times.children_system)
+    return 0.0
+
+
+def _memory(process: Any) -> int:
+    import psutil
+
+    with suppress(psutil.NoSuchProcess):
+        return int(process.memory_full_info().uss)
+    return 0
