@@ -4,18 +4,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from datalake_assets.components.lineage import lineage
-    from datalake_assets.components.overview import status
-    from datalake_assets.components.overview_why import why
+    from datalake_assets.components.lineage.asset import lineage
+    from datalake_assets.components.overview.status import status
+    from datalake_assets.components.overview.why import why
     from datalake_assets.explore.query import query
 
 __all__ = ["lineage", "query", "status", "why"]
 
 _MODULES = {
-    "lineage": "datalake_assets.components.lineage",
+    "lineage": "datalake_assets.components.lineage.asset",
     "query": "datalake_assets.explore.query",
-    "status": "datalake_assets.components.overview",
-    "why": "datalake_assets.components.overview_why",
+    "status": "datalake_assets.components.overview.status",
+    "why": "datalake_assets.components.overview.why",
 }
 
 

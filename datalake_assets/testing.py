@@ -180,8 +180,8 @@ def _mapped(spec: Any, staged: Sequence["StagedFile"], partition: str | None) ->
 def _spec(folder: Path, kind: str) -> Any:
     """What the folder declares, which must be of this type."""
     from datalake_assets.components.declarations import read_all
-    from datalake_assets.components.pipeline_spec import PipelineSpec
-    from datalake_assets.components.sql_spec import SqlSpec
+    from datalake_assets.components.words.pipeline_spec import PipelineSpec
+    from datalake_assets.components.words.sql_spec import SqlSpec
 
     wanted = {"LakePipeline": PipelineSpec, "SqlPipeline": SqlSpec}[kind]
     for declared in read_all(folder / "defs.yaml"):

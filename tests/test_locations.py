@@ -57,7 +57,7 @@ def test_each_workspace_entry_has_its_own_name_as_attribute() -> None:
 
 @pytest.mark.parametrize("name", names_in_workspace())
 def test_a_location_loads_without_network_credentials_or_settings(name: str, tmp_path: Path) -> None:
-    from datalake_assets.components.dbt_manifest import ensure_manifest
+    from datalake_assets.components.dbt.manifest import ensure_manifest
 
     ensure_manifest(DBT_PROJECT)
     found = load_alone(name, tmp_path)

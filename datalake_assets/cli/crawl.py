@@ -220,7 +220,7 @@ def _register(
 
 
 def _scaffold(report: "CrawlReport", folder: Path, *, account: str | None) -> bool:
-    from datalake_assets.components.scaffold import scaffold, upload_hint
+    from datalake_assets.components.scaffold.pipeline import scaffold, upload_hint
 
     failed = False
     tables = [table for table in report.tables if table.kind == "files"]

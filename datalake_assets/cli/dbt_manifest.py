@@ -6,7 +6,7 @@ import click
 @click.command()
 def dbt_manifest() -> None:
     """Prepare dbt_project/target/manifest.json when it is missing or older than the project."""
-    from datalake_assets.components.dbt_manifest import ensure_manifest
+    from datalake_assets.components.dbt.manifest import ensure_manifest
     from datalake_assets.project import DBT_PROJECT
 
     ensure_manifest(DBT_PROJECT)

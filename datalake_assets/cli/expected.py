@@ -64,8 +64,8 @@ def _of_pipeline(name: str, partitions: Collection[str]) -> WatchedTable:
 
 def _models() -> dict[str, frozenset[str]]:
     """Each dbt model and the warehouse tables that it is made of, over all models between; keys joined with `/`."""
-    from datalake_assets.components.dbt_manifest import read_manifest
-    from datalake_assets.components.dbt_nodes import DBT_LOCATION, built_nodes, node_key, parent_nodes
+    from datalake_assets.components.dbt.manifest import read_manifest
+    from datalake_assets.components.dbt.nodes import DBT_LOCATION, built_nodes, node_key, parent_nodes
 
     manifest = read_manifest(DBT_PROJECT)
     found: dict[str, frozenset[str]] = {}

@@ -7,7 +7,7 @@ import click
 from datalake_assets.cli.output import json_option, show_json, show_table
 
 if TYPE_CHECKING:
-    from datalake_assets.components.lineage import Lineage
+    from datalake_assets.components.lineage.asset import Lineage
 
 
 @click.command()
@@ -27,7 +27,7 @@ def lineage(
     (marts.daily_delays), or the name of a table alone if only one is called so.
     """
     from datalake_assets.cli import lineage_output as output
-    from datalake_assets.components.lineage import lineage as find
+    from datalake_assets.components.lineage.asset import lineage as find
 
     if mermaid and as_json:
         raise click.UsageError("--mermaid and --json are two forms of the same; choose one")

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from datalake_assets.cli.output import Column as Heading
 from datalake_assets.cli.output import prose
-from datalake_assets.components.lineage_graph import Column
+from datalake_assets.components.lineage.graph import Column
 
 if TYPE_CHECKING:
-    from datalake_assets.components.lineage import Lineage
+    from datalake_assets.components.lineage.asset import Lineage
 NONE = "–"
 KINDS = {
     "raw": "raw files",

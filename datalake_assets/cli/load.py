@@ -18,8 +18,8 @@ def load(pipeline: str, partitions: tuple[str, ...], as_json: bool) -> None:
     Dagster shows each load as a materialization. Exit status 1 if one failed; the others are loaded all the same.
     """
     from datalake_assets.cli.instance import dagster_instance
-    from datalake_assets.components.following import follow
     from datalake_assets.components.pipelines import find_pipeline
+    from datalake_assets.components.upkeep.following import follow
     from datalake_assets.errors import ConfigurationError
     from datalake_assets.ingest.outcomes import Loaded
 

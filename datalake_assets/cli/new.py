@@ -48,7 +48,7 @@ def pipeline(name: str, uri: str | None, origin: str, reads: tuple[str, ...], ow
     """
     from datalake_assets.components.authoring.pipeline import make_pipeline
     from datalake_assets.components.authoring.tree import Tree, shown
-    from datalake_assets.components.scaffold import DEFAULT_OWNER
+    from datalake_assets.components.scaffold.pipeline import DEFAULT_OWNER
 
     if uri is not None and origin != "crawl":
         raise click.UsageError(f"a URI is for --from crawl; {uri!r} is one too many")

@@ -49,7 +49,7 @@ def running_platform(
     Raises:
         Unavailable: a process did not start; the message has the last lines of its log.
     """
-    from datalake_assets.components.dbt_manifest import ensure_manifest
+    from datalake_assets.components.dbt.manifest import ensure_manifest
 
     seconds: dict[str, float] = {}
     # The manifest is needed by the code servers alone: it is made while PostgreSQL and moto start.

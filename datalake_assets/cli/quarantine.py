@@ -137,7 +137,7 @@ def _replay(
     as_json: bool,
 ) -> None:
     from datalake_assets.cli.instance import current_user, dagster_instance
-    from datalake_assets.components.replaying import replay_quarantine
+    from datalake_assets.components.upkeep.replaying import replay_quarantine
     from datalake_assets.ingest.outcomes import Loaded
     from datalake_assets.ingest.replay import Replayed
 

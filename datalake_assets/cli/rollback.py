@@ -30,7 +30,7 @@ def rollback(pipeline: str, partition: str | None, to: str | None, reason: str, 
     from datalake_assets.cli.versions import versions_of
     from datalake_assets.components.arriving import is_unprocessed
     from datalake_assets.components.pipelines import find_pipeline
-    from datalake_assets.components.restoring import roll_back
+    from datalake_assets.components.upkeep.restoring import roll_back
     from datalake_assets.ingest.outcomes import Failed, Loaded
 
     declared = find_pipeline(pipeline)

@@ -9,7 +9,7 @@ import click
 from datalake_assets.cli.output import count, duration, extra, json_option, moment, prose, show_json, show_table
 
 if TYPE_CHECKING:
-    from datalake_assets.components.overview import PipelineStatus
+    from datalake_assets.components.overview.status import PipelineStatus
 
 NONE = "–"
 
@@ -25,7 +25,7 @@ def status(names: tuple[str, ...], trouble: bool, as_json: bool) -> None:
     its own times, or by those of the pipelines that it waits for.
     """
     from datalake_assets.cli.instance import dagster_instance
-    from datalake_assets.components.overview import status as look
+    from datalake_assets.components.overview.status import status as look
     from datalake_assets.triggers import clock
 
     with dagster_instance() as instance:

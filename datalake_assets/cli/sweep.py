@@ -39,7 +39,7 @@ def sweep(
     Exit status 1 if a location could not be swept; the others are swept all the same.
     """
     from datalake_assets.components.pipelines import find_locations, require_partition
-    from datalake_assets.components.sweeping import sweep_location
+    from datalake_assets.components.upkeep.sweeping import sweep_location
 
     if partitions and recent_days is not None:
         raise click.UsageError("--partition and --recent exclude each other")

@@ -20,7 +20,7 @@ class _Duration(click.ParamType[timedelta]):
     name = "duration"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        from datalake_assets.components.durations import seconds
+        from datalake_assets.components.words.durations import seconds
 
         try:
             return timedelta(seconds=seconds(value))
@@ -41,7 +41,7 @@ def vacuum(pipelines: tuple[str, ...], dry_run: bool, grace: timedelta, keep: in
     what is marked, so that no query loses the files it reads. Exit status 1 if a table failed or lacks objects.
     """
     from datalake_assets.components.pipelines import find_pipelines
-    from datalake_assets.components.vacuuming import vacuum_pipeline
+    from datalake_assets.components.upkeep.vacuuming import vacuum_pipeline
 
     done: list[VacuumResult] = []
     failed: dict[str, str] = {}

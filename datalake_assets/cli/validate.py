@@ -9,11 +9,11 @@ import click
 @click.argument("path", required=False, type=click.Path(exists=True, path_type=Path))
 def validate(path: Path | None) -> None:
     """Check the YAML of every pipeline (or of one file or folder) and report all mistakes at once."""
-    from datalake_assets.components import validation
     from datalake_assets.components.declarations import refuse_all
+    from datalake_assets.components.validation.validate import validate as find_mistakes
     from datalake_assets.errors import ConfigurationError
 
-    found = validation.validate(path)
+    found = find_mistakes(path)
     if found.registry_complaint:
         click.echo(found.registry_complaint, err=True)
     refuse_all(found.mistakes)

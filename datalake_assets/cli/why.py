@@ -8,8 +8,8 @@ import click
 from datalake_assets.cli.output import duration, json_option, moment, show_json
 
 if TYPE_CHECKING:
-    from datalake_assets.components.overview_runs import RunTold
-    from datalake_assets.components.overview_why import Cause, Why
+    from datalake_assets.components.overview.runs import RunTold
+    from datalake_assets.components.overview.why import Cause, Why
 
 
 @click.command()
@@ -23,7 +23,7 @@ def why(pipeline: str, partition: str | None, as_json: bool) -> None:
     one that keeps the others waiting.
     """
     from datalake_assets.cli.instance import dagster_instance
-    from datalake_assets.components.overview_why import why as explain
+    from datalake_assets.components.overview.why import why as explain
 
     with dagster_instance() as instance:
         found = explain(pipeline, partition, instance=instance)

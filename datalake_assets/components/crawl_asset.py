@@ -7,8 +7,8 @@ import dagster as dg
 from pydantic import BaseModel
 
 from datalake_assets.accounts.registry import registry
-from datalake_assets.components.crawl_spec import CrawlSpec
-from datalake_assets.components.upkeep import request_unless_going
+from datalake_assets.components.upkeep.jobs import request_unless_going
+from datalake_assets.components.words.crawl_spec import CrawlSpec
 from datalake_assets.names import identifier
 
 MAX_HOURS = 6  # run monitoring ends a crawl that takes longer, so that it cannot block its schedule for ever

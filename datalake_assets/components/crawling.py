@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from datalake_assets.components.crawl_spec import CrawlSpec
+from datalake_assets.components.words.crawl_spec import CrawlSpec
 from datalake_assets.discovery.report import Change, CrawlReport, DiscoveredTable
 from datalake_assets.errors import TransientError
 

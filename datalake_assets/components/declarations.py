@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from datalake_assets.components.crawl_spec import CrawlSpec
-from datalake_assets.components.pipeline_spec import PipelineSpec
-from datalake_assets.components.run_words import RunWords
+from datalake_assets.components.words.crawl_spec import CrawlSpec
+from datalake_assets.components.words.pipeline_spec import PipelineSpec
+from datalake_assets.components.words.run import RunWords
 from datalake_assets.components.yaml_file import Mistake, YamlFile, allowed_values
 from datalake_assets.errors import ConfigurationError
 from datalake_assets.names import quarantine_table
@@ -24,10 +24,10 @@ SQL_PIPELINE = "datalake_assets.components.SqlPipeline"
 STEPS_PIPELINE = "datalake_assets.components.StepsPipeline"
 # Type → where its words are; a module is imported when a file is of its type.
 _TYPES = {
-    LAKE_PIPELINE: ("datalake_assets.components.pipeline_spec", "PipelineSpec"),
-    SQL_PIPELINE: ("datalake_assets.components.sql_spec", "SqlSpec"),
-    STEPS_PIPELINE: ("datalake_assets.components.steps_spec", "StepsSpec"),
-    CRAWL_ASSET: ("datalake_assets.components.crawl_spec", "CrawlSpec"),
+    LAKE_PIPELINE: ("datalake_assets.components.words.pipeline_spec", "PipelineSpec"),
+    SQL_PIPELINE: ("datalake_assets.components.words.sql_spec", "SqlSpec"),
+    STEPS_PIPELINE: ("datalake_assets.components.words.steps_spec", "StepsSpec"),
+    CRAWL_ASSET: ("datalake_assets.components.words.crawl_spec", "CrawlSpec"),
 }
 ENVELOPE = ("type", "attributes", "requirements", "template_vars_module", "post_processing")
 
@@ -149,7 +149,7 @@ def unbound_expressions(declarations: Sequence[AnyDeclaration]) -> list[Mistake]
     that types fit, that the answer of a check is a boolean. A code location does without, for DuckDB takes a moment to
     import.
     """
-    from datalake_assets.components.sql_spec import SqlSpec
+    from datalake_assets.components.words.sql_spec import SqlSpec
     from datalake_assets.mapping import bind, checks
 
     mistakes: list[Mistake] = []

@@ -12,13 +12,13 @@ from pydantic import BaseModel
 
 from datalake_assets.accounts.registry import registry
 from datalake_assets.components.checks import check_specs
-from datalake_assets.components.pipeline_spec import PipelineSpec
+from datalake_assets.components.words.pipeline_spec import PipelineSpec
 from datalake_assets.ingest.pipeline import Pipeline
 from datalake_assets.names import qualified
 
 if TYPE_CHECKING:
     from datalake_assets.arrivals.sources import ArrivalSource
-    from datalake_assets.components.sql_spec import SqlSpec
+    from datalake_assets.components.words.sql_spec import SqlSpec
 
 
 class LakePipeline(dg.Component):

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from datalake_assets.arrivals.partitions import PartitionKind
 from datalake_assets.components.declarations import read_all
 from datalake_assets.components.lake_pipeline import build_arrival_source, build_pipeline
-from datalake_assets.components.pipeline_spec import PipelineSpec, partition_kind
-from datalake_assets.components.sql_spec import SqlSpec
+from datalake_assets.components.words.pipeline_spec import PipelineSpec, partition_kind
+from datalake_assets.components.words.sql_spec import SqlSpec
 from datalake_assets.errors import ConfigurationError
 from datalake_assets.ingest.pipeline import Pipeline
 from datalake_assets.names import UNPARTITIONED

@@ -11,8 +11,8 @@ from datalake_assets.accounts.registry import registry
 from datalake_assets.components.checks import check_specs
 from datalake_assets.components.lake_pipeline import build_partitions
 from datalake_assets.components.sql_reads import build_derivation
-from datalake_assets.components.sql_spec import SqlSpec
 from datalake_assets.components.table_assets import lake_asset, warehouse_asset
+from datalake_assets.components.words.sql_spec import SqlSpec
 from datalake_assets.derive.reads import Read
 from datalake_assets.derive.sql_derivation import SqlDerivation
 from datalake_assets.ingest.pipeline import Pipeline

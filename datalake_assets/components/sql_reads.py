@@ -5,10 +5,10 @@ from pathlib import Path
 
 from datalake_assets.catalog.schema import CatalogColumn
 from datalake_assets.components.declarations import FILE_NAMES, read_all
-from datalake_assets.components.mistakes import Located
-from datalake_assets.components.pipeline_spec import PipelineSpec
-from datalake_assets.components.run_words import RunWords
-from datalake_assets.components.sql_spec import ReadWords, SqlSpec
+from datalake_assets.components.words.mistakes import Located
+from datalake_assets.components.words.pipeline_spec import PipelineSpec
+from datalake_assets.components.words.run import RunWords
+from datalake_assets.components.words.sql_spec import ReadWords, SqlSpec
 from datalake_assets.derive.query import query_mistakes
 from datalake_assets.derive.reads import Read
 from datalake_assets.derive.sql_derivation import SqlDerivation

@@ -11,9 +11,9 @@ from typing import Any
 import dagster as dg
 
 from datalake_assets.accounts.secrets import warehouse_secret
-from datalake_assets.components.dbt_manifest import PARTIAL_PARSE, dbt_executable, read_manifest
-from datalake_assets.components.dbt_nodes import BUILT_RESOURCES, DBT_LOCATION, node_key
-from datalake_assets.components.dbt_run import warehouse_environment
+from datalake_assets.components.dbt.manifest import PARTIAL_PARSE, dbt_executable, read_manifest
+from datalake_assets.components.dbt.nodes import BUILT_RESOURCES, DBT_LOCATION, node_key
+from datalake_assets.components.dbt.run import warehouse_environment
 from datalake_assets.errors import ConfigurationError
 from datalake_assets.project import DBT_PROJECT
 from datalake_assets.steps.model import Attempt, Dbt

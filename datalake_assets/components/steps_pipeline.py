@@ -15,9 +15,9 @@ from pydantic import BaseModel
 
 from datalake_assets.accounts.registry import registry
 from datalake_assets.components.declarations import FILE_NAMES, read_all
-from datalake_assets.components.partition_words import AnyPartitions, HourlyPartitions
-from datalake_assets.components.steps_spec import StepsSpec
 from datalake_assets.components.triggering import parent_of, waits_for
+from datalake_assets.components.words.partitions import AnyPartitions, HourlyPartitions
+from datalake_assets.components.words.steps_spec import StepsSpec
 from datalake_assets.errors import ConfigurationError
 from datalake_assets.names import identifier
 from datalake_assets.steps.model import Step

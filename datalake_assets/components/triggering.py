@@ -9,8 +9,8 @@ from pathlib import Path
 
 from datalake_assets.accounts.registry import registry
 from datalake_assets.components.declarations import FILE_NAMES, AnyDeclaration, read_all
-from datalake_assets.components.run_words import RunWords
-from datalake_assets.components.trigger_words import ExecutionGroup, ExecutionWords, LakeTrigger, Operator, Trigger
+from datalake_assets.components.words.run import RunWords
+from datalake_assets.components.words.trigger import ExecutionGroup, ExecutionWords, LakeTrigger, Operator, Trigger
 from datalake_assets.errors import ConfigurationError
 from datalake_assets.names import asset_key
 from datalake_assets.project import LOCATIONS_FOLDER

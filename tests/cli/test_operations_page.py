@@ -28,8 +28,8 @@ def three_days(shared_platform: Platform) -> None:
     assert shared_platform.run("flights", days).success
     assert shared_platform.run("flights", days[-1]).success
     # A session of all tests has more in its lake than its warehouse holds, and the page shows a healthy platform.
-    from datalake_assets.components.following import follow
     from datalake_assets.components.pipelines import find_pipelines
+    from datalake_assets.components.upkeep.following import follow
 
     for declared in find_pipelines([]):
         list(follow(declared, run_id="page", report=shared_platform.instance.report_runless_asset_event))

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
 from datalake_assets.cli import main
-from datalake_assets.components import validation
 from datalake_assets.components.json_schema import json_schema
+from datalake_assets.components.validation import validate as validation
 from datalake_assets.project import LOCATIONS_FOLDER, PROJECT_ROOT
 
 FILES = sorted(LOCATIONS_FOLDER.rglob("defs.yaml"))

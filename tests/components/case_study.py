@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datalake_assets.components.declarations import AnyDeclaration, Declaration, read_all
-from datalake_assets.components.overview_arrivals import WaitTold
+from datalake_assets.components.overview.arrivals import WaitTold
 from datalake_assets.components.triggering import parent_of
 from datalake_assets.triggers.model import FilesState, Parent
 

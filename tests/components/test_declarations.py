@@ -8,7 +8,7 @@ import pytest
 from dagster._core.definitions.utils import DISALLOWED_NAMES
 
 from datalake_assets.components.declarations import bind_expressions, read_declarations
-from datalake_assets.components.words import RESERVED_NAMES
+from datalake_assets.components.words.base import RESERVED_NAMES
 from datalake_assets.errors import ConfigurationError
 from datalake_assets.project import LOCATIONS_FOLDER
 

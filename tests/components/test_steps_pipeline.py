@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from datalake_assets.components.declarations import read_all
 from datalake_assets.components.steps_pipeline import build_steps_definitions, has_branches
-from datalake_assets.components.steps_spec import StepsSpec, find_cycle
+from datalake_assets.components.words.steps_spec import StepsSpec, find_cycle
 from datalake_assets.errors import ConfigurationError
 from datalake_assets.steps.model import Python, SecretValue, Shell, Spark, Sql, Step
 from tests.steps.world import write_pipeline

@@ -15,7 +15,7 @@ import pytest
 from datalake_assets.accounts.registry import registry
 from datalake_assets.accounts.secrets import warehouse_secret
 from datalake_assets.accounts.sessions import session
-from datalake_assets.components.dbt_manifest import ensure_manifest
+from datalake_assets.components.dbt.manifest import ensure_manifest
 from datalake_assets.sandbox.sandbox import Sandbox
 from datalake_assets.warehouse.connection import connect
 

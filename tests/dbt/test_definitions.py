@@ -13,10 +13,10 @@ from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from pydantic import SecretStr
 
 from datalake_assets.accounts.secrets import WarehouseSecret
-from datalake_assets.components.dbt_lineage import Relation, column_lineage
-from datalake_assets.components.dbt_manifest import dbt_executable, ensure_manifest, manifest_path, read_manifest
-from datalake_assets.components.dbt_models import ModelTranslator, build_dbt_definitions, model_targets
-from datalake_assets.components.dbt_run import warehouse_environment
+from datalake_assets.components.dbt.lineage import Relation, column_lineage
+from datalake_assets.components.dbt.manifest import dbt_executable, ensure_manifest, manifest_path, read_manifest
+from datalake_assets.components.dbt.models import ModelTranslator, build_dbt_definitions, model_targets
+from datalake_assets.components.dbt.run import warehouse_environment
 from datalake_assets.errors import ConfigurationError
 
 SOURCES = {f"flights/warehouse/{name}" for name in ("flights", "weather", "airlines", "airports", "planes")}
@@ -137,7 +137,7 @@ def test_a_folder_without_a_project_is_refused(tmp_path: Path) -> None:
 def test_loading_the_models_imports_neither_dbt_nor_a_driver(dbt_project: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\n"
-        "from datalake_assets.components.dbt_models import build_dbt_definitions\n"
+        "from datalake_assets.components.dbt.models import build_dbt_definitions\n"
         f"build_dbt_definitions('analytics', Path({str(dbt_project)!r})).get_repository_def()\n"
         "heavy = {'dbt', 'redshift_connector', 'boto3', 'duckdb', 'pyarrow', 'psycopg2', 'httpx'}\n"
         "print(sorted(heavy & set(sys.modules)))"

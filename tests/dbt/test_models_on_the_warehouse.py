@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from datalake_assets.accounts.secrets import warehouse_secret
-from datalake_assets.components.dbt_models import MODELS_JOB, build_dbt_definitions
+from datalake_assets.components.dbt.models import MODELS_JOB, build_dbt_definitions
 from datalake_assets.errors import AuditFailed, PermanentError, Unavailable
 from datalake_assets.warehouse.connection import connect
 
@@ -198,7 +198,7 @@ def test_a_missing_table_is_named(
 def test_a_stopped_warehouse_is_told_from_a_broken_model(
     lake: None, definitions: dg.Definitions, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from datalake_assets.components import dbt_run
+    from datalake_assets.components.dbt import run as dbt_run
 
     nowhere = warehouse_secret("analytics").model_copy(update={"port": 1})
     monkeypatch.setattr(dbt_run, "warehouse_secret", lambda _location: nowhere)

@@ -11,7 +11,7 @@ import sqlalchemy
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.run_coordinator import QueuedRunCoordinator
 
-from datalake_assets.components.run_words import AT_ONCE_TAG, MOST_AT_ONCE
+from datalake_assets.components.words.run import AT_ONCE_TAG, MOST_AT_ONCE
 from datalake_assets.errors import ConfigurationError
 from datalake_assets.eventlog.run_queue import default_limit, tag_limits
 from datalake_assets.eventlog.storage import (

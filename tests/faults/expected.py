@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
-from datalake_assets.components.pipeline_spec import PipelineSpec
+from datalake_assets.components.words.pipeline_spec import PipelineSpec
 from datalake_assets.mapping.children import Child
 from datalake_assets.mapping.columns import Column as MappedColumn
 

@@ -11,7 +11,7 @@ from datalake_assets.components.lake_pipeline import (
     build_pipeline,
     build_pipeline_definitions,
 )
-from datalake_assets.components.pipeline_spec import PipelineSpec
+from datalake_assets.components.words.pipeline_spec import PipelineSpec
 from datalake_assets.ingest.pipeline import Pipeline
 from tests.faults.expected import Table
 

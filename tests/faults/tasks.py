@@ -90,7 +90,7 @@ def roll_back(home: str, table: str, partition: str, to: str, run_id: str) -> li
     import dagster as dg
 
     from datalake_assets.components.pipelines import DeclaredPipeline
-    from datalake_assets.components.restoring import roll_back as restore
+    from datalake_assets.components.upkeep.restoring import roll_back as restore
 
     with dg.DagsterInstance.from_config(home) as instance:
         return [

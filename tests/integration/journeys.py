@@ -16,7 +16,7 @@ from datalake_assets.components.declarations import read_declarations
 from datalake_assets.components.lake_pipeline import build_pipeline_definitions
 from datalake_assets.components.pipelines import DeclaredPipeline
 from datalake_assets.components.sql_pipeline import build_sql_definitions
-from datalake_assets.components.sql_spec import SqlSpec
+from datalake_assets.components.words.sql_spec import SqlSpec
 from datalake_assets.project import LOCATIONS_FOLDER
 from tests.integration.runs import Run
 from tests.integration.user import Platform

@@ -12,11 +12,11 @@ import pytest
 from datalake_assets.accounts.sessions import session
 from datalake_assets.catalog.glue import GlueTable
 from datalake_assets.catalog.history import list_versions
-from datalake_assets.components.following import mend_all
 from datalake_assets.components.lake_pipeline import build_pipeline, build_pipeline_definitions
-from datalake_assets.components.pipeline_spec import PipelineSpec
 from datalake_assets.components.pipelines import DeclaredPipeline
-from datalake_assets.components.vacuuming import vacuum_pipeline
+from datalake_assets.components.upkeep.following import mend_all
+from datalake_assets.components.upkeep.vacuuming import vacuum_pipeline
+from datalake_assets.components.words.pipeline_spec import PipelineSpec
 from datalake_assets.errors import ManifestMismatch, Unavailable
 from datalake_assets.ingest import torn
 from datalake_assets.ingest.behind import shown_children

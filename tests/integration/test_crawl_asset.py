@@ -8,7 +8,7 @@ import pytest
 
 from datalake_assets.accounts.sessions import session
 from datalake_assets.components.crawl_asset import build_crawl_definitions, crawl_key
-from datalake_assets.components.crawl_spec import CrawlSpec
+from datalake_assets.components.words.crawl_spec import CrawlSpec
 from tests.integration.user import Platform
 
 pytestmark = pytest.mark.slow

@@ -7,7 +7,7 @@ from datalake_assets.accounts.sessions import session
 from datalake_assets.catalog.glue import GlueTable
 from datalake_assets.catalog.history import VersionInfo, list_versions
 from datalake_assets.components.lake_pipeline import build_pipeline_definitions
-from datalake_assets.components.pipeline_spec import PipelineSpec
+from datalake_assets.components.words.pipeline_spec import PipelineSpec
 from tests.integration import trips
 from tests.integration.runs import Run
 from tests.integration.trips import LAKE, WAREHOUSE

@@ -13,7 +13,7 @@ import pytest
 
 from datalake_assets.components.declarations import Declaration, read_declarations
 from datalake_assets.components.lake_pipeline import build_pipeline_definitions
-from datalake_assets.components.scaffold import scaffold, upload_hint
+from datalake_assets.components.scaffold.pipeline import scaffold, upload_hint
 from datalake_assets.discovery.crawl import crawl
 from datalake_assets.sandbox.movie_posts import first_days, movie_posts
 from tests.integration.runs import Run

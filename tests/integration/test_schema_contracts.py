@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from datalake_assets.accounts.sessions import session
 from datalake_assets.components.lake_pipeline import build_pipeline_definitions
-from datalake_assets.components.pipeline_spec import PipelineSpec
+from datalake_assets.components.words.pipeline_spec import PipelineSpec
 from tests.integration.runs import Run
 from tests.integration.user import Platform
 

@@ -13,8 +13,8 @@ from datalake_assets.accounts.sessions import session
 from datalake_assets.catalog.glue import GlueTable
 from datalake_assets.catalog.history import list_versions
 from datalake_assets.catalog.manifest import read_manifest
-from datalake_assets.components.following import follow_all
-from datalake_assets.components.vacuuming import vacuum_pipeline
+from datalake_assets.components.upkeep.following import follow_all
+from datalake_assets.components.upkeep.vacuuming import vacuum_pipeline
 from datalake_assets.derive import sql_derivation
 from datalake_assets.errors import Unavailable
 from datalake_assets.explore.query import query

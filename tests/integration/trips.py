@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from datalake_assets.components.lake_pipeline import build_pipeline, build_pipeline_definitions
-from datalake_assets.components.pipeline_spec import PipelineSpec
+from datalake_assets.components.words.pipeline_spec import PipelineSpec
 from datalake_assets.ingest.pipeline import Pipeline
 from tests.integration.runs import Run
 from tests.integration.user import RANGE_END, RANGE_START, Platform

@@ -54,7 +54,7 @@ def test_each_job_has_a_description_a_limit_and_a_schedule_that_runs(operations:
 def test_a_file_whose_notification_was_lost_is_found_in_a_day_that_changed_lately(
     platform: Platform, operations: dg.Definitions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from datalake_assets.components import sweeping
+    from datalake_assets.components.upkeep import sweeping
 
     monkeypatch.setattr(sweeping, "FEW_PARTITIONS", 10_000)  # so many days of other tests changed lately, too
     known, unknown = platform.days(1)[0], platform.days(1)[0]
@@ -87,7 +87,7 @@ def test_the_warehouse_follows_the_lake_and_dagster_sees_it(platform: Platform, 
 def test_a_pipeline_whose_vacuum_fails_stops_no_other_and_is_named(
     platform: Platform, operations: dg.Definitions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from datalake_assets.components import vacuuming
+    from datalake_assets.components.upkeep import vacuuming
 
     day = platform.day()
     platform.put_day(day)
@@ -129,8 +129,8 @@ def test_a_schedule_waits_for_the_run_before(platform: Platform, operations: dg.
 
 
 def test_what_failed_in_the_warehouse_is_named_with_its_partition(platform: Platform) -> None:
-    from datalake_assets.components.following import one_error
     from datalake_assets.components.pipelines import find_pipeline
+    from datalake_assets.components.upkeep.following import one_error
     from datalake_assets.errors import RowCountMismatch
     from datalake_assets.ingest.outcomes import Failed
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from datalake_assets.cli.platform import Platform, interruptible, running_platform
 from datalake_assets.components.declarations import read_declarations
-from datalake_assets.components.sweeping import sweep_location
+from datalake_assets.components.upkeep.sweeping import sweep_location
 from datalake_assets.project import LOCATIONS_FOLDER
 from datalake_assets.sandbox.state import StateFolder
 from tests.conftest import forget_accounts

@@ -16,7 +16,7 @@ from datalake_assets.accounts.secrets import warehouse_secret
 from datalake_assets.accounts.sessions import session
 from datalake_assets.components.declarations import read_all
 from datalake_assets.components.steps_pipeline import build_steps_definitions
-from datalake_assets.components.steps_spec import StepsSpec
+from datalake_assets.components.words.steps_spec import StepsSpec
 from datalake_assets.sandbox.sandbox import Sandbox
 from datalake_assets.warehouse.connection import connect
 from tests.integration.runs import Run
@@ -287,7 +287,7 @@ def test_without_spark_a_spark_step_says_what_to_install(bench: Bench, monkeypat
 
 
 def test_a_dbt_step_builds_models_and_says_which(bench: Bench) -> None:
-    from datalake_assets.components.dbt_manifest import ensure_manifest
+    from datalake_assets.components.dbt.manifest import ensure_manifest
     from datalake_assets.project import DBT_PROJECT
 
     ensure_manifest(DBT_PROJECT)

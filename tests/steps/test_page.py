@@ -7,9 +7,9 @@ import dagster as dg
 
 from datalake_assets.accounts.secrets import warehouse_secret
 from datalake_assets.components.declarations import read_all
-from datalake_assets.components.step_words import StepWords
 from datalake_assets.components.steps_pipeline import build_executor, build_steps_definitions
-from datalake_assets.components.steps_spec import StepsSpec
+from datalake_assets.components.words.step import StepWords
+from datalake_assets.components.words.steps_spec import StepsSpec
 from datalake_assets.project import PROJECT_ROOT
 from datalake_assets.sandbox.sandbox import Sandbox
 from datalake_assets.warehouse.connection import connect

@@ -14,8 +14,8 @@ from datalake_assets.column_types import TargetType
 from datalake_assets.components.authoring.tree import write_files
 from datalake_assets.components.authoring.words import NewName, filled
 from datalake_assets.components.declarations import read_declarations
-from datalake_assets.components.pipeline_spec import PipelineSpec
-from datalake_assets.components.scaffold import scaffold_text
+from datalake_assets.components.scaffold.pipeline import scaffold_text
+from datalake_assets.components.words.pipeline_spec import PipelineSpec
 from datalake_assets.errors import PlatformError
 from datalake_assets.formats.paths import path_parts
 from datalake_assets.mapping.columns import Column, DroppedColumn, MappedColumn

@@ -18,10 +18,10 @@ from datalake_assets.components.authoring.steps_template import steps_files
 from datalake_assets.components.authoring.tree import STAGING_PREFIX, Tree, move_in, require_vacant, shown, write_files
 from datalake_assets.components.authoring.words import NewName
 from datalake_assets.components.declarations import AnyDeclaration, read_everything
-from datalake_assets.components.scaffold import DEFAULT_OWNER
-from datalake_assets.components.scaffold_columns import LONGEST_TABLE
-from datalake_assets.components.validation import validate
-from datalake_assets.components.words import RESERVED_NAMES
+from datalake_assets.components.scaffold.columns import LONGEST_TABLE
+from datalake_assets.components.scaffold.pipeline import DEFAULT_OWNER
+from datalake_assets.components.validation.validate import validate
+from datalake_assets.components.words.base import RESERVED_NAMES
 from datalake_assets.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _from_files(tree: Tree, new: NewName, account: Account) -> _Made:
 
 def _from_crawl(tree: Tree, new: NewName, account: Account, uri: str | None) -> _Made:
     from datalake_assets.components.authoring.crawl_template import crawl_files
-    from datalake_assets.components.scaffold import upload_hint
+    from datalake_assets.components.scaffold.pipeline import upload_hint
 
     if uri is None:
         raise ConfigurationError(

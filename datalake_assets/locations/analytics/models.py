@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from datalake_assets.components.dbt_models import build_dbt_definitions
+from datalake_assets.components.dbt.models import build_dbt_definitions
 from datalake_assets.project import DBT_PROJECT
 from datalake_assets.triggers.decision import Timing
 

@@ -8,11 +8,11 @@ from functools import partial
 import dagster as dg
 
 from datalake_assets.components.pipelines import DeclaredPipeline, declared_pipelines, find_locations
-from datalake_assets.components.upkeep import Unit, Upkeep, build_upkeep
+from datalake_assets.components.upkeep.jobs import Unit, Upkeep, build_upkeep
 
 
 def _follow(declared: DeclaredPipeline, context: dg.OpExecutionContext) -> str:
-    from datalake_assets.components.following import follow_all, mend_all
+    from datalake_assets.components.upkeep.following import follow_all, mend_all
 
     run_id, report = context.run.run_id, context.log_event
     done = mend_all(declared, run_id=run_id, report=report) if declared.pipeline.children else ""

@@ -5,7 +5,7 @@ from functools import partial
 import dagster as dg
 
 from datalake_assets.components.pipelines import find_locations
-from datalake_assets.components.upkeep import Unit, Upkeep, build_upkeep
+from datalake_assets.components.upkeep.jobs import Unit, Upkeep, build_upkeep
 
 RECENT_DAYS = 3
 # Of list requests, a thousand objects each: a sweep is in no hurry and leaves the bucket to the runs.
@@ -13,7 +13,7 @@ REQUESTS_PER_SECOND = 10.0
 
 
 def _sweep(location: str, recent_days: int | None, _context: dg.OpExecutionContext) -> str:
-    from datalake_assets.components.sweeping import sweep_location, told
+    from datalake_assets.components.upkeep.sweeping import sweep_location, told
 
     return told(sweep_location(location, recent_days=recent_days, requests_per_second=REQUESTS_PER_SECOND))
 

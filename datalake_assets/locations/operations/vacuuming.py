@@ -5,11 +5,11 @@ from functools import partial
 import dagster as dg
 
 from datalake_assets.components.pipelines import DeclaredPipeline, declared_pipelines, find_locations
-from datalake_assets.components.upkeep import Unit, Upkeep, build_upkeep
+from datalake_assets.components.upkeep.jobs import Unit, Upkeep, build_upkeep
 
 
 def _vacuum(declared: DeclaredPipeline, _context: dg.OpExecutionContext) -> str:
-    from datalake_assets.components.vacuuming import told, vacuum_pipeline
+    from datalake_assets.components.upkeep.vacuuming import told, vacuum_pipeline
 
     return "; ".join(told(result) for result in vacuum_pipeline(declared)) or "no table is published yet"
 
