@@ -48,9 +48,13 @@ def _replace_environment(variables: Mapping[str, str]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a folder in one process: they share a sandbox, and its servers remember what they were told."""
+    """Keep the tests of a folder in one process: they share a sandbox, and its servers remember what they were told.
+
+    A file that shares nothing with the others of its folder may name a group of its own, so that no group is too long.
+    """
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
 
 
 @pytest.hookimpl(tryfirst=True)

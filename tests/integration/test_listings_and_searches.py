@@ -17,6 +17,8 @@ from datalake_assets.sandbox.samples import Sample, upload
 from datalake_assets.sandbox.sandbox import Sandbox
 from tests.integration.runs import Run
 
+pytestmark = pytest.mark.xdist_group("accounts")  # other buckets than those of the flights account
+
 DAY = str(listings.first_days(4)[3])  # with columns and fields that nobody announced
 
 

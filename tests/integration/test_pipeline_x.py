@@ -25,6 +25,8 @@ from datalake_assets.warehouse.connection import connect
 from tests.conftest import forget_accounts
 from tests.integration.runs import Run
 
+pytestmark = pytest.mark.xdist_group("accounts")  # other buckets than those of the flights account
+
 DAYS = [date(2026, 2, day) for day in (1, 2, 3)]  # of no other test
 LAKE, WAREHOUSE = (dg.AssetKey(["rent_journey", layer, "pipeline_x"]) for layer in ("lake", "warehouse"))
 

@@ -27,6 +27,8 @@ from tests.integration import journeys
 from tests.integration.journeys import LAKE, READER, WAREHOUSE, cities, days_before, declared, run
 from tests.integration.user import Platform
 
+pytestmark = pytest.mark.xdist_group("accounts")  # other buckets than those of the flights account
+
 DAYS, LAST_DAY = 16, "2026-02-25"
 LATER_DAYS = ["2026-02-26", "2026-02-27", "2026-02-28"]  # with searches, without listings
 BASE = {"Berlin": (2, 14, 7), "Bonn": (0, 0, 0)}

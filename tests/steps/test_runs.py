@@ -130,6 +130,7 @@ def test_the_steps_of_a_killed_run_end_with_it(world: World, job: str, file: str
     (world.folder / file).unlink()
 
 
+@pytest.mark.slow
 def test_steps_without_an_order_run_at_the_same_time(world: World) -> None:
     run_id = world.launch("branches")
     assert world.ended(run_id) == "SUCCESS", world.log(run_id)[-3000:]
