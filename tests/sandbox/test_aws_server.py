@@ -56,6 +56,24 @@ def test_a_long_poll_ends_with_the_first_message_and_blocks_nobody(aws: Aws) -> 
     assert time.monotonic() - started < 18
 
 
+def test_the_owner_of_a_bucket_hears_of_what_another_account_writes(aws: Aws) -> None:
+    owner = "200000000000"
+    sqs = aws.client("sqs", owner)
+    url = sqs.create_queue(QueueName="heard")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    s3 = aws.client("s3", owner)
+    s3.create_bucket(Bucket="heard", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_notification_configuration(
+        Bucket="heard",
+        NotificationConfiguration={"QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*"]}]},
+        SkipDestinationValidation=True,
+    )
+    # As a person does with the variables of `datalake sandbox env`.
+    aws.client("s3").put_object(Bucket="heard", Key="orders/sample.csv", Body=b"id")
+    bodies = [message["Body"] for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]]
+    assert any("orders/sample.csv" in body for body in bodies)
+
+
 def test_a_failed_request_leaves_the_connection_and_the_server_in_order(aws: Aws) -> None:
     s3 = aws.client("s3")
     bucket = _bucket(aws, "failing")

@@ -37,6 +37,7 @@ def apply(lock: Lock) -> None:
     _forget_instances()
     _check_table_version()
     _number_the_events()
+    _tell_the_owner_of_the_bucket()
     _wait_without_the_lock(lock)
     guests.apply(_replace)
     _replace(SQSBackend, "is_message_valid_based_on_retention_period", _is_retained)
@@ -88,6 +89,16 @@ def _number_the_events() -> None:
         return event
 
     _replace(notifications, "_get_s3_event", make_event)
+
+
+def _tell_the_owner_of_the_bucket() -> None:
+    # moto looks for the queue in the account that wrote, and finds none where another account owns the bucket.
+    send = notifications.send_event
+
+    def send_event(_writer: str, event_name: notifications.S3NotificationEvent, bucket: Any, key: Any) -> None:
+        send(bucket.account_id, event_name, bucket, key)
+
+    _replace(notifications, "send_event", send_event)
 
 
 def _wait_without_the_lock(lock: Lock) -> None:
