@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 DAYS ?= 7
-# Processes of `make test`, each with a sandbox of its own.
+# Processes of `make test` and `make slow`, each with a sandbox of its own.
 JOBS ?= 2
 BIN := .venv/bin
 READY := .venv/.ready
@@ -27,7 +27,7 @@ test: $(READY)  ## all tests but the slow ones below (JOBS=2 at once)
 
 slow: $(READY)  ## properties with many examples, whole trips of many shapes of files
 	@$(BIN)/datalake dbt-manifest
-	@$(BIN)/pytest -q -m slow
+	@$(BIN)/pytest -q -m slow -n $(JOBS) --dist loadgroup
 
 conformance: $(READY)  ## the mapping on DuckDB, embedded and classic Spark (with Java 17), and as printed programs
 	@$(BIN)/pytest -q tests/conformance
