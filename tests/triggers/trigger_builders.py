@@ -6,17 +6,23 @@ from typing import Any
 
 from datalake_assets.triggers.calendars import Calendar
 from datalake_assets.triggers.model import (
+    AllOf,
     Condition,
+    Decision,
+    Due,
     Execution,
     Facts,
     Parent,
     ParentState,
     PipelineTrigger,
     Span,
+    Start,
     Status,
     TriggeredRun,
     leaves,
 )
+from datalake_assets.triggers.rules import decide
+from datalake_assets.triggers.schedules import Schedule
 
 DAILY = Calendar("day", date(2026, 1, 1))
 HOURLY = Calendar("hour", date(2026, 1, 1))
@@ -90,3 +96,15 @@ def facts(
     if searches:
         states[SEARCHES, DAY] = searches
     return Facts(seconds(now), states, runs=tuple(runs), **rest)
+
+
+BOTH = triggered(AllOf((after(LISTINGS), after(SEARCHES))))
+AT_THREE = Due(Schedule("0 3 * * *", "Europe/Berlin"))
+
+
+def on_day(trigger: PipelineTrigger, now: str = "2026-11-21 07:00", **known: Any) -> Decision:
+    return decide(trigger, DAY, facts(now, **known))
+
+
+def is_start(decision: Decision) -> bool:
+    return isinstance(decision, Start)
