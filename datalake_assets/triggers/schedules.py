@@ -81,7 +81,7 @@ def cron_refusal(cron: str) -> str | None:
 
     try:
         if len(cron.split()) != 5 or not is_valid_cron_string(cron):
-            return "it is no cron expression of five fields: minute, hour, day of month, month, day of week"
+            return "it needs five fields, minute, hour, day of month, month and day of week, and a date that exists"
         if has_out_of_range_cron_interval(cron):
             return "one of its steps is longer than its field"
         if re.search(r"\b(\w+)-\1\b", cron):  # read as "every" by the parser

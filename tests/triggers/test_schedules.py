@@ -123,6 +123,10 @@ def test_a_cron_expression_that_never_ticks_is_refused(cron: str) -> None:
     assert cron_refusal(cron)
 
 
+def test_a_date_that_does_not_exist_is_not_blamed_on_the_number_of_fields_alone() -> None:
+    assert "a date that exists" in (cron_refusal("0 0 31 2 *") or "")
+
+
 @pytest.mark.parametrize("cron", ["0 3 * * *", "*/5 * * * *", "0 3 * * MON-FRI", "0 6 29 2 *", "0 0 L * *"])
 def test_a_cron_expression_that_ticks_is_taken(cron: str) -> None:
     assert cron_refusal(cron) is None
