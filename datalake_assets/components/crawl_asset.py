@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from pydantic import BaseModel
 
 from datalake_assets.accounts.registry import registry
+from datalake_assets.components.declared_component import DeclaredComponent
 from datalake_assets.components.upkeep.jobs import request_unless_going
 from datalake_assets.components.words.crawl_spec import CrawlSpec
 from datalake_assets.names import identifier
@@ -14,24 +14,13 @@ from datalake_assets.names import identifier
 MAX_HOURS = 6  # run monitoring ends a crawl that takes longer, so that it cannot block its schedule for ever
 
 
-class CrawlAsset(dg.Component):
+class CrawlAsset(DeclaredComponent[CrawlSpec]):
     """Unknown files become tables of the catalog, by schedule; the words are those of `CrawlSpec`."""
 
-    def __init__(self, spec: CrawlSpec) -> None:
-        self.spec = spec
+    model = CrawlSpec
 
-    @classmethod
-    def get_model_cls(cls) -> type[BaseModel] | None:
-        return CrawlSpec
-
-    @classmethod
-    def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> "CrawlAsset":
-        assert isinstance(attributes, CrawlSpec)
-        return cls(attributes)
-
-    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        # locations/<account>/<crawl>/defs.yaml
-        return build_crawl_definitions(context.path.parent.name, self.spec, folder=context.path)
+    def definitions(self, location: str, folder: Path) -> dg.Definitions:
+        return build_crawl_definitions(location, self.spec, folder=folder)
 
 
 def crawl_key(location: str, name: str) -> dg.AssetKey:

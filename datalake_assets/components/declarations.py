@@ -114,9 +114,19 @@ def read_declarations(folder: Path) -> list[Declaration]:
     return [each for each in _flawless(folder).pipelines if isinstance(each, Declaration)]
 
 
-def read_crawls(folder: Path) -> list[CrawlDeclaration]:
-    """Read all crawls below a folder (or of one file); raises as `read_all`."""
-    return list(_flawless(folder).crawls)
+def find_declaration(pipeline: str, folder: Path) -> AnyDeclaration | None:
+    """Read the declaration of one pipeline, `location/name`, and no other file; None if there is none or it is a crawl.
+
+    Args:
+        folder: where the folders of the locations are.
+
+    Raises:
+        ConfigurationError: its file has mistakes, as `read_all` tells them.
+    """
+    for name in FILE_NAMES:
+        if (path := folder / pipeline / name).is_file() and (found := read_all(path)):
+            return found[0]
+    return None
 
 
 def _flawless(folder: Path) -> Everything:
@@ -135,11 +145,6 @@ def _model(kind: str) -> type[RunWords] | type[CrawlSpec]:
     module, name = _TYPES[kind]
     model: type[RunWords] | type[CrawlSpec] = getattr(importlib.import_module(module), name)
     return model
-
-
-def bind_expressions(declarations: Sequence[AnyDeclaration]) -> None:
-    """Let DuckDB read the expressions of all columns and checks; raises as `read_all` for those it refuses."""
-    refuse_all(unbound_expressions(declarations))
 
 
 def unbound_expressions(declarations: Sequence[AnyDeclaration]) -> list[Mistake]:

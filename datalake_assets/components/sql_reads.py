@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from datalake_assets.catalog.schema import CatalogColumn
-from datalake_assets.components.declarations import FILE_NAMES, read_all
+from datalake_assets.components.declarations import find_declaration
 from datalake_assets.components.words.mistakes import Located
 from datalake_assets.components.words.pipeline_spec import PipelineSpec
 from datalake_assets.components.words.run import RunWords
@@ -68,10 +68,8 @@ def _read(words: ReadWords, folder: Path, reader: str) -> Read:
 
 
 def _declared(table: str, folder: Path, reader: str) -> RunWords:
-    for name in FILE_NAMES:
-        if (path := folder / table / name).is_file():
-            for declaration in read_all(path):
-                return declaration.spec
+    if declaration := find_declaration(table, folder):
+        return declaration.spec
     raise ConfigurationError(
         f"{reader} reads {table}, and there is no such pipeline",
         where=str(folder / reader),

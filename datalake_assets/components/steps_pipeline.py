@@ -11,12 +11,13 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.dependency import IDependencyDefinition
-from pydantic import BaseModel
 
 from datalake_assets.accounts.registry import registry
-from datalake_assets.components.declarations import FILE_NAMES, read_all
+from datalake_assets.components.declarations import find_declaration
+from datalake_assets.components.declared_component import DeclaredComponent
+from datalake_assets.components.partitions import build_partition_mapping, build_partitions
+from datalake_assets.components.table_assets import build_job
 from datalake_assets.components.triggering import parent_of, waits_for
-from datalake_assets.components.words.partitions import AnyPartitions, HourlyPartitions
 from datalake_assets.components.words.steps_spec import StepsSpec
 from datalake_assets.errors import ConfigurationError
 from datalake_assets.names import identifier
@@ -33,24 +34,13 @@ END = "_end"  # of a pipeline that ends with several steps: names of steps start
 _RESULT = "result"
 
 
-class StepsPipeline(dg.Component):
+class StepsPipeline(DeclaredComponent[StepsSpec]):
     """Programs, functions and statements, in order or by what they need; the words are those of `StepsSpec`."""
 
-    def __init__(self, spec: StepsSpec) -> None:
-        self.spec = spec
+    model = StepsSpec
 
-    @classmethod
-    def get_model_cls(cls) -> type[BaseModel] | None:
-        return StepsSpec
-
-    @classmethod
-    def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> "StepsPipeline":
-        assert isinstance(attributes, StepsSpec)
-        return cls(attributes)
-
-    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        # locations/<account>/<pipeline>/defs.yaml
-        return build_steps_definitions(context.path.parent.name, self.spec, folder=context.path)
+    def definitions(self, location: str, folder: Path) -> dg.Definitions:
+        return build_steps_definitions(location, self.spec, folder=folder)
 
 
 def steps_key(location: str, name: str) -> dg.AssetKey:
@@ -69,13 +59,13 @@ def build_steps_definitions(location: str, spec: StepsSpec, *, folder: Path) -> 
     """
     registry().account(location)
     steps = spec.plan()
-    partitions = build_time_partitions(spec.partitions)
+    partitions = build_partitions(spec.partitions)
     parents = _parents(location, spec, folder.parent.parent)
     graph = _build_graph(location, spec, steps, [f"parent_{at}" for at in range(len(parents))], folder)
     mappings = {
         f"parent_{at}": mapping
         for at, span in enumerate(parents.values())
-        if partitions is not None and (mapping := _partition_mapping(span)) is not None
+        if partitions is not None and (mapping := build_partition_mapping(span)) is not None
     }
     key = steps_key(location, spec.name)
     asset = dg.AssetsDefinition.from_graph(
@@ -90,28 +80,8 @@ def build_steps_definitions(location: str, spec: StepsSpec, *, folder: Path) -> 
         tags_by_output_name={_RESULT: {f"dagster/kind/{kind}": "" for kind in sorted({step.kind for step in steps})}},
         metadata_by_output_name={_RESULT: {"steps": [step.name for step in steps]}},
     )
-    job = dg.define_asset_job(
-        spec.name,
-        selection=dg.AssetSelection.assets(key),
-        description=spec.description,
-        tags=spec.run_tags(location),
-        executor_def=build_executor(steps),
-    )
+    job = build_job(location, spec, [key], executor_def=build_executor(steps))
     return dg.Definitions(assets=[asset], jobs=[job])
-
-
-def build_time_partitions(words: AnyPartitions | None) -> dg.PartitionsDefinition[str] | None:
-    """Days or hours as Dagster knows them, None for a pipeline without partitions."""
-    if words is None:
-        return None
-    if isinstance(words, HourlyPartitions):
-        end = f"{words.end.isoformat()}-00:00" if words.end else None
-        return dg.HourlyPartitionsDefinition(
-            f"{words.hourly.isoformat()}-00:00", end_date=end, timezone=words.time_zone
-        )
-    return dg.DailyPartitionsDefinition(
-        words.daily.isoformat(), end_date=words.end.isoformat() if words.end else None, timezone=words.time_zone
-    )
 
 
 def build_executor(steps: Sequence[Step]) -> dg.ExecutorDefinition:
@@ -235,25 +205,12 @@ def _parents(location: str, spec: StepsSpec, locations: Path) -> Mapping[dg.Asse
 
 
 def _completion_asset(pipeline: str, locations: Path) -> dg.AssetKey:
-    location, _, name = pipeline.partition("/")
-    for file_name in FILE_NAMES:
-        if (path := locations / location / name / file_name).is_file():
-            for declaration in read_all(path):
-                return dg.AssetKey(parent_of(location, declaration.spec).asset)
+    if declaration := find_declaration(pipeline, locations):
+        return dg.AssetKey(parent_of(declaration.location, declaration.spec).asset)
     raise ConfigurationError(
         f"there is no pipeline {pipeline!r}",
         where="trigger.executions",
         todo="`datalake validate` lists all that is wrong, with the nearest names",
-    )
-
-
-def _partition_mapping(span: Span) -> dg.PartitionMapping | None:
-    if span == Span():
-        return None
-    return dg.TimeWindowPartitionMapping(
-        start_offset=span.offset - (span.last - 1),
-        end_offset=span.offset,
-        allow_nonexistent_upstream_partitions=True,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datalake_assets.accounts.registry import registry
-from datalake_assets.components.declarations import FILE_NAMES, AnyDeclaration, read_all
+from datalake_assets.components.declarations import AnyDeclaration, find_declaration, read_all
 from datalake_assets.components.words.run import RunWords
 from datalake_assets.components.words.trigger import ExecutionGroup, ExecutionWords, LakeTrigger, Operator, Trigger
 from datalake_assets.errors import ConfigurationError
@@ -127,11 +127,8 @@ def triggers_of_declared(
 
 
 def _read_parent(name: str, folder: Path, reader: AnyDeclaration) -> Parent:
-    location, _, pipeline = name.partition("/")
-    for file_name in FILE_NAMES:
-        if (path := folder / location / pipeline / file_name).is_file():
-            for declaration in read_all(path):
-                return parent_of(location, declaration.spec)
+    if declaration := find_declaration(name, folder):
+        return parent_of(declaration.location, declaration.spec)
     raise ConfigurationError(
         f"{reader.name} waits for {name}, and there is no such pipeline",
         where=str(reader.path),

@@ -11,7 +11,7 @@ import pytest
 from datalake_assets.column_types import TargetType
 from datalake_assets.components.crawl_asset import build_crawl_definitions, crawl_key
 from datalake_assets.components.crawling import report_metadata
-from datalake_assets.components.declarations import CrawlDeclaration, read_crawls, read_declarations
+from datalake_assets.components.declarations import CrawlDeclaration, read_declarations, read_everything, refuse_all
 from datalake_assets.discovery.report import Change, Conflict, CrawlReport, DiscoveredColumn, DiscoveredTable, Skipped
 from datalake_assets.errors import ConfigurationError
 from datalake_assets.formats.source_format import SourceFormat
@@ -25,7 +25,9 @@ def declared(root: Path, text: str = EXAMPLE, *, name: str = "partner_drops") ->
     path = root / "flights" / name / "defs.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
-    (found,) = read_crawls(root)
+    everything = read_everything(root)
+    refuse_all(everything.mistakes)
+    (found,) = everything.crawls
     return found
 
 

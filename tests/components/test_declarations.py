@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from dagster._core.definitions.utils import DISALLOWED_NAMES
 
-from datalake_assets.components.declarations import bind_expressions, read_declarations
+from datalake_assets.components.declarations import read_declarations, refuse_all, unbound_expressions
 from datalake_assets.components.words.base import RESERVED_NAMES
 from datalake_assets.errors import ConfigurationError
 from datalake_assets.project import LOCATIONS_FOLDER
@@ -73,7 +73,7 @@ def test_a_function_that_does_not_exist_is_told_before_any_run(tmp_path: Path) -
     more = 'type: "decimal(12,2)"}\n    - {expression: "frobnicate(order_id)", to: odd, type: int}\n'
     write(tmp_path, GOOD.replace('type: "decimal(12,2)"}\n', more, 1))
     with pytest.raises(ConfigurationError, match=r"columns\[2\]\.expression: DuckDB refuses it: .*frobnicate"):
-        bind_expressions(read_declarations(tmp_path))
+        refuse_all(unbound_expressions(read_declarations(tmp_path)))
 
 
 def test_a_child_cannot_have_the_name_of_another_table(tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ CHECKS = """\
 def test_checks_are_read(tmp_path: Path) -> None:
     write(tmp_path, GOOD + CHECKS)
     found = read_declarations(tmp_path)
-    bind_expressions(found)
+    refuse_all(unbound_expressions(found))
     assert [(check.check_name, check.is_blocking) for check in found[0].spec.checks] == [
         ("unique_order_id", True),
         ("not_null_price_eur", False),
@@ -266,7 +266,7 @@ def test_an_expression_that_cannot_run_is_reported_by_validation(
 ) -> None:
     path = write(tmp_path, GOOD + CHECKS.replace("price_eur >= 0 AND dt >= DATE '2026-01-01'", expression))
     with pytest.raises(ConfigurationError) as caught:
-        bind_expressions(read_declarations(tmp_path))
+        refuse_all(unbound_expressions(read_declarations(tmp_path)))
     assert str(caught.value).startswith("1 mistake ")
     assert f"{path}:20:" in str(caught.value)
     assert expected in str(caught.value)

@@ -10,7 +10,8 @@ import pytest
 from datalake_assets.arrivals.conditions import DailyTime
 from datalake_assets.arrivals.partitions import Daily
 from datalake_assets.components.declarations import LAKE_PIPELINE, AnyDeclaration, read_all
-from datalake_assets.components.lake_pipeline import build_arrival_source, build_partitions
+from datalake_assets.components.lake_pipeline import build_arrival_source
+from datalake_assets.components.partitions import build_partitions
 from datalake_assets.components.triggering import build_trigger, parent_of, triggers_of
 from datalake_assets.components.words.pipeline_spec import PipelineSpec
 from datalake_assets.errors import ConfigurationError
@@ -138,7 +139,7 @@ def test_times_are_on_the_clocks_of_the_partitions_unless_they_say_so(tmp_path: 
     assert built.raw_asset == ("flights", "raw", "child")
     assert isinstance(found.spec, PipelineSpec)
     assert found.spec.partition_kind() == Daily(date(2026, 1, 1), timezone="Asia/Tokyo")
-    partitions = build_partitions(found.spec)
+    partitions = build_partitions(found.spec.partitions)
     assert isinstance(partitions, dg.DailyPartitionsDefinition)
     assert partitions.timezone == "Asia/Tokyo"
     path.write_text(text + '  trigger: {arrivals: {at: "06:00"}}\n')
