@@ -152,7 +152,7 @@ def require_not_going(label: str, last: Run | None, server: Webserver) -> None:
 
 def _failed(label: str, last: Run | None) -> Run:
     if last is None:
-        raise ConfigurationError(f"{label} has never run", todo="Leave --from-failure away")
+        raise ConfigurationError("it has never run", todo="Leave --from-failure away")
     if last.status not in FAILED:
         raise ConfigurationError(
             f"the last run of {label} succeeded: {last.run_id}", todo="Leave --from-failure away to run it again"

@@ -23,6 +23,7 @@ from datalake_assets.names import UNPARTITIONED
 MAX_RETRIES = 3
 RETRY_SECONDS = (5, 20, 60)  # a warehouse that restarts needs a minute or so
 MAX_NAMED_FAILURES = 20
+RETRY_FAILURES_TAG = "dagster/retry_on_asset_or_op_failure"
 
 
 def materialize(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Iterator[Any]:
@@ -100,6 +101,8 @@ def _failure(context: dg.AssetExecutionContext, failed: Sequence[Failed]) -> Exc
     if all(isinstance(each.error, TransientError) for each in failed) and attempt < MAX_RETRIES:
         context.log.warning(f"Another try in {RETRY_SECONDS[attempt]} s: {text}")
         return dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=RETRY_SECONDS[attempt])
+    if not all(isinstance(each.error, TransientError) for each in failed):
+        _leave_to_people(context.instance, context.run)
     failure = dg.Failure(
         description=text,
         metadata={
@@ -110,6 +113,12 @@ def _failure(context: dg.AssetExecutionContext, failed: Sequence[Failed]) -> Exc
     )
     failure.__cause__ = failed[0].error
     return failure
+
+
+def _leave_to_people(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """Keep `retries` from a failure that the same input brings again."""
+    if run.tags.get(RETRY_FAILURES_TAG) == "true":
+        instance.add_run_tags(run.run_id, {RETRY_FAILURES_TAG: "false"})
 
 
 def _told(error: Exception) -> str:

@@ -52,7 +52,7 @@ def decide(trigger: PipelineTrigger, partition: str, facts: Facts) -> Decision:
     end = trigger.pipeline.calendar.window(partition)[1]
     history = _History.of(facts)
     if history.in_flight is not None:
-        return Done(f"{_run(history.in_flight)} is running")
+        return Done(f"{_run(history.in_flight)} is under way")
     files = facts.files or FilesState()
     last = history.last
     files_seen = max(files.published, last.inputs.get(FILES_INPUT, 0) if last else 0)
@@ -87,7 +87,7 @@ def _decide_on_whole(trigger: PipelineTrigger, facts: Facts) -> Decision:
     """Decide on a pipeline without partitions: its condition is about what happened since its last good run."""
     history = _History.of(facts)
     if history.in_flight is not None:
-        return Done(f"{_run(history.in_flight)} is running")
+        return Done(f"{_run(history.in_flight)} is under way")
     last, good = history.last, history.last_good
     every = inputs_of(Case(trigger, UNPARTITIONED, facts, seen={}))
     by_hand = {name: facts.own_data_id for name in every if name in trigger.parents}

@@ -96,7 +96,7 @@ class TestOnce:
     def test_a_run_in_flight_is_waited_for(self) -> None:
         trigger = replace(BOTH, reruns_on_update=True)
         known: dict[str, Any] = {"listings": there(20), "searches": there(7)}
-        assert on_day(trigger, **known, runs=[ran(1, None, listings=9)]) == Done("run 00000001 is running")
+        assert on_day(trigger, **known, runs=[ran(1, None, listings=9)]) == Done("run 00000001 is under way")
         assert isinstance(on_day(trigger, **known, runs=[ran(0, None)]), Done)
 
     def test_a_failed_child_starts_again_only_for_newer_data(self) -> None:
