@@ -112,8 +112,8 @@ def aws_errors(where: str) -> Iterator[None]:
         raise
     except (NoCredentialsError, PartialCredentialsError) as error:
         raise ConfigurationError(
+            # Of none of its accounts: where it was noticed says nothing.
             f"the platform has no AWS credentials ({error})",
-            where=where,
             todo="Set AWS_PROFILE or the AWS_* variables; `datalake sandbox env` prints those of the sandbox",
         ) from error
     except BotoCoreError as error:

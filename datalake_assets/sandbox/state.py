@@ -19,6 +19,7 @@ import json
 import os
 import secrets
 import shutil
+import threading
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -58,6 +59,7 @@ class StateFolder:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self._lock_fd: int | None = None
+        self._passwords_lock = threading.Lock()
 
     @property
     def marker(self) -> Path:
@@ -143,11 +145,12 @@ class StateFolder:
     def passwords(self, *names: str) -> dict[str, str]:
         """The generated password of each name; made on first use, kept with mode 0600."""
         file = self.path / "passwords.json"
-        known: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        if missing := [name for name in names if name not in known]:
-            known |= {name: secrets.token_urlsafe(24) for name in missing}
-            write_private(file, json.dumps(known, indent=2))
-        return known
+        with self._passwords_lock:  # databases and AWS are started side by side, and each asks first at times
+            known: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+            if missing := [name for name in names if name not in known]:
+                known |= {name: secrets.token_urlsafe(24) for name in missing}
+                write_private(file, json.dumps(known, indent=2))
+            return known
 
     def running(self) -> dict[str, Any]:
         """What the current or last run wrote about itself; empty if there is none."""

@@ -33,6 +33,16 @@ def test_passwords_are_made_once_and_only_the_owner_reads_them(state: StateFolde
     assert stat.S_IMODE((state.path / "passwords.json").stat().st_mode) == 0o600
 
 
+def test_of_two_that_ask_for_passwords_at_once_both_get_those_that_stay(state: StateFolder) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    names = [f"user{number}" for number in range(16)]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(state.passwords, names))
+    kept = state.passwords()
+    assert [answer[name] for name, answer in zip(names, answers, strict=True)] == [kept[name] for name in names]
+
+
 def test_a_foreign_folder_is_neither_used_nor_deleted(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ConfigurationError, match=r"not the sandbox's: thesis\.txt"):
