@@ -47,7 +47,6 @@ def answer(code: str, status: int = 400) -> ClientError:
         (EndpointConnectionError(endpoint_url="http://nowhere"), Unavailable),
         (ReadTimeoutError(endpoint_url="http://nowhere"), Unavailable),
         (IncompleteReadError(actual_bytes=1, expected_bytes=2), Unavailable),
-        (NoCredentialsError(), ConfigurationError),
     ],
 )
 def test_each_failure_has_one_meaning_and_says_where(error: Exception, meaning: type[Exception]) -> None:
@@ -55,6 +54,11 @@ def test_each_failure_has_one_meaning_and_says_where(error: Exception, meaning: 
         raise error
     assert type(caught.value) is meaning
     assert caught.value.__cause__ is error
+
+
+def test_missing_credentials_are_of_the_platform_and_of_no_place() -> None:
+    with pytest.raises(ConfigurationError, match=r"^the platform has no AWS credentials"), aws_errors("s3://raw/key"):
+        raise NoCredentialsError
 
 
 def test_the_answer_within_a_failed_transfer_decides() -> None:
