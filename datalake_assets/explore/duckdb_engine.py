@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -28,6 +28,7 @@ from datalake_assets.names import quoted
 ENGINE = "duckdb"
 MEMORY_LIMIT = "1GB"
 BATCH_ROWS = 65_536
+SIGNAL_SECONDS = 0.5
 INTERRUPT_SECONDS = 0.05  # between interrupts: one that comes before the work has begun ends nothing
 Answer = TypeVar("Answer")
 _LIMIT = re.compile(r"\d+(\.\d+)?\s*[KMGT]i?B", re.IGNORECASE)
@@ -195,7 +196,11 @@ class _Session:
                 return step()
 
         try:
-            return self._worker.submit(guarded).result()
+            doing = self._worker.submit(guarded)
+            # Not in one wait: Python hands a signal over only where this thread comes to itself.
+            while not wait([doing], timeout=SIGNAL_SECONDS).done:
+                pass
+            return doing.result()
         except BaseException:
             self._end_work()
             raise

@@ -117,6 +117,7 @@ def test_a_process_that_stops_reading_early_ends_quietly() -> None:
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.timeout(60)
 def test_an_interrupt_ends_a_statement_that_would_run_for_hours() -> None:
     from datalake_assets.explore.query import query
 

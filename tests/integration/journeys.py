@@ -95,6 +95,14 @@ def land_searches(day: str, cities: Sequence[str | None]) -> None:
     _put("search", f"searches/dt={day}/searches.json.gz", "".join(json.dumps(each) + "\n" for each in records))
 
 
+def unpublish(location: str, table: str, days: Sequence[str]) -> None:
+    """Take days out of the catalog that other tests may have published."""
+    values = [{"Values": [day]} for day in days]
+    session(location).client("glue").batch_delete_partition(
+        DatabaseName=registry().account(location).glue_database, TableName=table, PartitionsToDelete=values
+    )
+
+
 def _put(location: str, key: str, text: str) -> None:
     body = gzip.compress(text.encode(), mtime=0)
     session(location).client("s3").put_object(Bucket=registry().account(location).raw_bucket, Key=key, Body=body)

@@ -189,6 +189,8 @@ def test_windows_begin_with_the_parent_and_what_they_lack_is_named(platform: Pla
         journeys.land_searches(each, ["Berlin"])
     journeys.run_parent(platform, "search", "searches", [first, second])
 
+    journeys.unpublish("search", "searches", [third, fourth])
+
     assert run(platform, second).success
     assert cities(second) == {"Berlin": (1, 2, 2)}, "there is no day before the first"
 

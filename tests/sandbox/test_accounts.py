@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -24,6 +25,8 @@ def listings(sandbox: Sandbox) -> Iterator[dict[str, Any]]:
     account, s3, glue = own.account, own.client("s3"), own.client("glue")
     names = ("listings", "agencies")
     for name in names:
+        with suppress(glue.exceptions.EntityNotFoundException):  # of tests that share this sandbox
+            glue.delete_table(DatabaseName=account.glue_database, Name=name)
         s3.put_object(Bucket=account.lake_bucket, Key=f"{name}/dt=2026-01-01/v=1/part-00000.parquet", Body=b"x")
         columns = {"Columns": [{"Name": "id", "Type": "bigint"}], "Location": f"s3://{account.lake_bucket}/{name}/"}
         keys = [{"Name": "dt", "Type": "date"}]
