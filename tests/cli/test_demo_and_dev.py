@@ -51,6 +51,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(DEADLINE_SECONDS + 60)
 def test_the_demo_builds_everything_by_itself_and_leaves_no_process(state: Path, tmp_path: Path) -> None:
     report_file = tmp_path / "report.json"

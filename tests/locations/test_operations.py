@@ -51,6 +51,7 @@ def test_each_job_has_a_description_a_limit_and_a_schedule_that_runs(operations:
         assert units <= {node.name for node in job.nodes}
 
 
+@pytest.mark.slow
 def test_a_file_whose_notification_was_lost_is_found_in_a_day_that_changed_lately(
     platform: Platform, operations: dg.Definitions, monkeypatch: pytest.MonkeyPatch
 ) -> None:

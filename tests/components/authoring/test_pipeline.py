@@ -52,6 +52,7 @@ def raw(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_everything_that_is_written_validates_passes_its_own_tests_and_is_in_style(tree: Tree, raw: Path) -> None:
     make_pipeline(tree, "flights/bookings", today=TODAY)
     for name, file in (("visits", "visits"), ("posts", "posts.json"), ("planes_read", "planes.xml")):
