@@ -95,8 +95,12 @@ def land_searches(day: str, cities: Sequence[str | None]) -> None:
     _put("search", f"searches/dt={day}/searches.json.gz", "".join(json.dumps(each) + "\n" for each in records))
 
 
-def unpublish(location: str, table: str, days: Sequence[str]) -> None:
-    """Take days out of the catalog that other tests may have published."""
+def clear(location: str, table: str, days: Sequence[str]) -> None:
+    """Take away what other tests may have landed and published of these days."""
+    s3, bucket = session(location).client("s3"), registry().account(location).raw_bucket
+    for day in days:
+        for found in s3.list_objects_v2(Bucket=bucket, Prefix=f"{table}/dt={day}/").get("Contents", ()):
+            s3.delete_object(Bucket=bucket, Key=found["Key"])
     values = [{"Values": [day]} for day in days]
     session(location).client("glue").batch_delete_partition(
         DatabaseName=registry().account(location).glue_database, TableName=table, PartitionsToDelete=values

@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from datetime import date
 from functools import partial
 from typing import Any
@@ -100,11 +101,12 @@ class Calls:
 
 
 @pytest.fixture(scope="module")
-def calls(sandbox: Sandbox) -> Calls:
+def calls(sandbox: Sandbox) -> Iterator[Calls]:
     for location, files in (("core_data", listings.listings(DAYS)), ("search", searches.searches(DAYS))):
         account = session(location)
         upload(account.client("s3"), account.account.raw_bucket, files)
-    return Calls("core_data", "search", "rent_journey")
+    yield Calls("core_data", "search", "rent_journey")
+    forget_accounts()  # clients that go on telling
 
 
 @pytest.fixture(scope="module")

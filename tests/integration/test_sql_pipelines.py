@@ -181,15 +181,15 @@ def test_days_of_one_run_are_computed_each_of_its_own_window(platform: Platform,
 
 
 def test_windows_begin_with_the_parent_and_what_they_lack_is_named(platform: Platform) -> None:
-    first, second, third, fourth = days_before("2026-01-04", 4)
+    days = first, second, third, fourth = days_before("2026-01-04", 4)
+    for account, name in (("core_data", "listings"), ("search", "searches")):
+        journeys.clear(account, name, days)
     for each in (second, third, fourth):
         journeys.land_listings(each, ["Berlin"])
     journeys.run_parent(platform, "core_data", "listings", [second, third, fourth])
     for each in (first, second):
         journeys.land_searches(each, ["Berlin"])
     journeys.run_parent(platform, "search", "searches", [first, second])
-
-    journeys.unpublish("search", "searches", [third, fourth])
 
     assert run(platform, second).success
     assert cities(second) == {"Berlin": (1, 2, 2)}, "there is no day before the first"
