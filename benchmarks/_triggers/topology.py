@@ -91,7 +91,7 @@ def _declaration(pipeline: Pipeline, parents: Sequence[Pipeline]) -> str:
         waits = "".join(f"          - {{name: {each.name}, account: {each.location}}}\n" for each in parents)
         trigger = f"    executions:\n        allOf:\n{waits}"
     else:
-        trigger = "    schedule: {hour: 23, minute: 59}\n"
+        trigger = '    schedule: {cron: "59 23 31 12 *"}\n'  # none is due while it is measured
     return (
         "type: datalake_assets.components.StepsPipeline\n"
         "attributes:\n"
